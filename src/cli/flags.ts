@@ -157,6 +157,15 @@ export const processes = Flags.integer({
   helpValue: 'N',
 });
 
+export const processesThatPredict = Flags.integer({
+  summary:
+    'Divide the images among N processes of this machine, connected by MPI (see fcn engines install --mpi). No file and no figure ' +
+    'depends on N.',
+  env: 'FCN_PROCESSES',
+  min: 1,
+  helpValue: 'N',
+});
+
 export const exchange = Flags.option({
   summary:
     'How gradients travel between processes; bf16 halves the bytes, but bits then depend on the number of processes.',

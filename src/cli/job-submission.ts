@@ -2,7 +2,7 @@ import path from 'node:path';
 import type { FlagInput } from '@oclif/core/interfaces';
 import type { Engine } from '../engines/engine.js';
 import { clusterOptions, cpusOf, type OptionOrigins, optionOrigins } from '../jobs/cluster-options.js';
-import type { Executor } from '../jobs/executor.js';
+import type { Executor, TaskProcesses } from '../jobs/executor.js';
 import { executorOf } from '../jobs/executors.js';
 import { createJob, type ExecutorName, type JobDescription } from '../jobs/job.js';
 import { type LocalOptions, PAUSE_SECONDS } from '../jobs/local/options.js';
@@ -186,8 +186,9 @@ export async function prepareJob(submission: JobRequest, options: SubmissionOpti
   if (executor.onlyDescribes !== undefined && !flags['dry-run']) throw executor.onlyDescribes;
   const asked = await askedOf(flags, plan.length);
   const machine = (await executor.machineOf(asked.options)) ?? undefined;
-  const processes = executor.processesOf(asked.options, flags.processes);
-  const ofTasks = { ...options, threads: asked.threads, machine, processes: dividedAmong(processes, flags) };
+  const divided = executor.processesOf(asked.options, flags.processes);
+  const processes = divided?.count;
+  const ofTasks = { ...options, threads: asked.threads, machine, processes: dividedAmong(divided, flags) };
   const checked = await checkRuns(plan, ofTasks);
   const srunPlugin = (processes ?? 1) > 1 ? await executor.srunPlugin(asked.options) : null;
   const description = describeSubmission(submission, { ...asked, processes, srunPlugin }, checked[0]?.engine ?? null);
@@ -202,8 +203,8 @@ export async function prepareJob(submission: JobRequest, options: SubmissionOpti
   };
 }
 
-const dividedAmong = (count: number | undefined, { exchange }: JobFlags): Processes | undefined =>
-  count === undefined ? undefined : { count, group: null, halves: exchange === 'bf16' };
+const dividedAmong = (divided: TaskProcesses | undefined, { exchange }: JobFlags): Processes | undefined =>
+  divided === undefined ? undefined : { ...divided, group: null, halves: exchange === 'bf16' };
 
 interface SubmitOptions extends ShownOptions {
   readonly noteError: (error: unknown) => void;

@@ -48,7 +48,7 @@ export async function joinProcesses(options: JoinOptions): Promise<Joined> {
   if (count === 1 || alone) {
     if ((launched?.rank ?? 0) > 0) process.exit(ExitCode.success);
     if (launched !== null) reportToLauncher(0, endGently);
-    return { processes: { count, group: null, halves }, leave: () => {} };
+    return { processes: { count, here: count, group: null, halves }, leave: () => {} };
   }
   if (launched === null) {
     process.exit(await (srunPlugin === undefined ? launchHere(count) : launchBySrun(count, srunPlugin)));
@@ -73,7 +73,8 @@ async function lead(options: JoinOptions, launched: Launched): Promise<Joined> {
     else group.tellFailure(error);
     group.stop(error === null);
   };
-  return { processes: { count: launched.size, group, halves: options.halves }, leave };
+  const { size: count, here } = group;
+  return { processes: { count, here, group, halves: options.halves }, leave };
 }
 
 /** In the others: follows process 0. @returns the exit code. */
@@ -87,7 +88,8 @@ async function followAs(options: JoinOptions, launched: Launched): Promise<numbe
   signal.addEventListener('abort', () => group.askToStop(signal.reason as InterruptedError));
   try {
     const code = await followOrders(await startEngine(options.engine), {
-      count: launched.size,
+      count: group.size,
+      here: group.here,
       group,
       halves: options.halves,
     });

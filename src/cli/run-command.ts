@@ -1,14 +1,13 @@
 import type { InferredFlags } from '@oclif/core/interfaces';
 import type { ClassOrder } from '../evaluation/class-figures.js';
-import { launchedBy } from '../parallel/launched.js';
 import type { Processes } from '../parallel/processes.js';
 import type { Stage } from '../records/record.js';
 import type { Resume } from '../runs/resumption.js';
 import type { CommandWith } from '../runs/run-check.js';
 import { UserError } from '../support/errors.js';
 import { parseDuration } from '../support/format.js';
-import { BaseCommand } from './base.js';
 import { commandWith } from './command-with.js';
+import { DividedCommand } from './divided-command.js';
 import { type experiment, overridesOf, type run } from './flags.js';
 
 /** Parsed flags of a command that runs a row. */
@@ -22,54 +21,14 @@ type RunFlags = InferredFlags<typeof experiment & typeof run> & {
   readonly sort?: ClassOrder;
 };
 
-/** The flags that say how to join processes. */
-export type JoiningFlags = Pick<
-  RunFlags,
-  'engine' | 'deterministic' | 'convolution' | 'processes' | 'exchange' | 'srun-mpi'
->;
-
 function resumeOf({ resume, fresh, 'resume-run': run }: RunFlags): Resume {
   if (run !== undefined) return { run };
   if (fresh) return 'never';
   return resume ? 'always' : 'unfinished';
 }
 
-/** A signal that another process's being asked to stop aborts, too. */
-function withStops(signal: AbortSignal, processes: Processes | undefined): AbortSignal {
-  const { group = null } = processes ?? {};
-  return group === null ? signal : AbortSignal.any([signal, group.stopSignal]);
-}
-
 /** A command that executes stages of rows. */
-export abstract class RunCommand extends BaseCommand {
-  private leave: ((error: unknown) => void) | null = null;
-
-  /**
-   * The processes over which the command's work is divided; undefined if it is not. Does not return in processes that only start
-   * others, or follow process 0: these end here.
-   * @param alone Whether the command does nothing that could be divided.
-   */
-  protected async joinProcesses(flags: JoiningFlags, alone: boolean): Promise<Processes | undefined> {
-    if (flags.processes === undefined && launchedBy() === null) return undefined;
-    const { joinProcesses } = await import('./processes.js');
-    const { engine, deterministic, convolution, processes, exchange, 'srun-mpi': srunPlugin } = flags;
-    const joined = await joinProcesses({
-      engine: { engine, deterministic, convolution },
-      wanted: processes,
-      srunPlugin,
-      halves: exchange === 'bf16',
-      alone,
-      interruptSignal: () => this.interruptSignal(),
-    });
-    this.leave = joined.leave;
-    return joined.processes;
-  }
-
-  protected override async finally(error?: Error): Promise<void> {
-    await super.finally();
-    this.leave?.(error ?? null);
-  }
-
+export abstract class RunCommand extends DividedCommand {
   /** The options that all runs of the command share. */
   protected executionOptions(flags: RunFlags, processes: Processes | undefined) {
     const { engine, deterministic, convolution, runs, results, 'data-root': dataRoot } = flags;
@@ -93,7 +52,7 @@ export abstract class RunCommand extends BaseCommand {
       resume: resumeOf(flags),
       keepCheckpoints: flags.keep,
       mostSecondsLost: parseDuration(flags['max-loss']),
-      signal: withStops(this.interruptSignal(flags['time-limit']), processes),
+      signal: this.sharedInterruptSignal(processes, flags['time-limit']),
       saveRequested: this.saveRequests(),
       note: (text: string) => this.note(text),
       display: this.displayMode(),

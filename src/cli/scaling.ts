@@ -72,11 +72,13 @@ export async function measureHere(
 export function formatScaling(steps: readonly ScalingStep[]): string {
   const [first] = steps;
   return steps
-    .map(({ processes, secondsPerStep, waitingShare, bytesSent, liveTensorBytes }) => {
+    .map(({ processes, secondsPerStep, processorSeconds, exchangeShare, ...step }) => {
       const ratio = (secondsPerStep / first!.secondsPerStep).toFixed(2);
+      const ofProcessors = (processorSeconds / first!.processorSeconds).toFixed(2);
       return (
-        `${processes}: ${formatSeconds(secondsPerStep)} a step (${ratio}), waiting ${formatPercent(waitingShare)} %, ` +
-        `${formatBytes(bytesSent)} sent, ${formatBytes(liveTensorBytes)} of tensors`
+        `${processes}: ${formatSeconds(secondsPerStep)} a step (${ratio}), waiting ${formatPercent(step.waitingShare)} %; ` +
+        `${formatSeconds(processorSeconds)} of processors (${ofProcessors}), the exchange ${formatPercent(exchangeShare)} % of it; ` +
+        `${formatBytes(step.bytesSent)} sent, ${formatBytes(step.liveTensorBytes)} of tensors`
       );
     })
     .join('\n');

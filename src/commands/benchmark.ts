@@ -1,8 +1,9 @@
 import * as Flags from '@oclif/core/flags';
 import type { InferredFlags } from '@oclif/core/interfaces';
+import type { JoiningFlags } from '../cli/divided-command.js';
 import * as flags from '../cli/flags.js';
 import { overridesOf } from '../cli/flags.js';
-import { type JoiningFlags, RunCommand } from '../cli/run-command.js';
+import { RunCommand } from '../cli/run-command.js';
 import type { Precision } from '../recipe/experiment.js';
 import { UserError } from '../support/errors.js';
 

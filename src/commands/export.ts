@@ -13,8 +13,9 @@ export default class Export extends BaseCommand {
   static override summary = 'Write a network with its weights as an ONNX file, or as a web page that runs it.';
   static override description =
     'Batch norm is folded into the convolutions. With --to web, OUTPUT is a folder that any web server can offer: its page segments images ' +
-    'in the browser, on a GPU or with WebAssembly, and sends them nowhere; its weights are float16. With --to onnx, the input is a batch of RGB images of any size, or of the size that --size fixes; the ' +
-    'output has the size of the images. The file also holds the classes, their colours, and the hashes of weights and recipe. ' +
+    'in the browser, on a GPU or with WebAssembly, and sends them nowhere; its weights are float16. With --to onnx, the input is a ' +
+    'batch of RGB images of any size, or of the size that --size fixes; the output has the size of the ' +
+    'images. The file also holds the classes, their colours, and the hashes of weights and recipe. ' +
     'The network sees images at the size at which it gets them: fcn predict first fits them into the scale of the recipe, which the file names.';
   static override examples = [
     '<%= config.bin %> <%= command.id %> camvid_r18-d8:best street.onnx',

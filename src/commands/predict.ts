@@ -1,11 +1,12 @@
 import * as Args from '@oclif/core/args';
 import * as Flags from '@oclif/core/flags';
-import { BaseCommand, explainError } from '../cli/base.js';
+import { explainError } from '../cli/base.js';
+import { DividedCommand } from '../cli/divided-command.js';
 import * as flags from '../cli/flags.js';
 import { overridesOf } from '../cli/flags.js';
 import { ExitCode } from '../support/errors.js';
 
-export default class Predict extends BaseCommand {
+export default class Predict extends DividedCommand {
   static override summary = "Predict the classes of images with a row's network.";
   static override description =
     'Writes for each image, with its name and subfolders: NAME.png, the class ids in the palette of the data set; NAME.overlay.png, the ' +
@@ -69,11 +70,13 @@ export default class Predict extends BaseCommand {
     ...flags.adapterChoice,
     convolution: flags.convolution,
     threads: flags.threads,
+    processes: flags.processesThatPredict,
     offline: flags.offline,
   };
 
   async run(): Promise<object> {
     const { args, flags } = await this.parse(Predict);
+    const processes = await this.joinProcesses(flags, false);
     const { formatPredictions, predict } = await import('../runs/predict.js');
     const { row, file, profile, seed, weights, runs, out, truth, slide, opacity, engine, convolution } = flags;
     const { failed, isOfRun, ...predicted } = await predict({
@@ -91,8 +94,9 @@ export default class Predict extends BaseCommand {
       engine,
       convolution,
       threads: flags.threads,
+      processes,
       offline: flags.offline,
-      signal: this.interruptSignal(),
+      signal: this.sharedInterruptSignal(processes),
       note: (text) => this.note(text),
       display: this.displayMode(),
     });

@@ -2,11 +2,11 @@ import { createEvaluationLoader, type EvaluationLoader } from '../data/loader.js
 import { type Engine, withDecidedPaths } from '../engines/engine.js';
 import { NonFiniteOutputError } from '../network/overflow.js';
 import type { ProcessGroup } from '../parallel/process-group.js';
-import { UserError } from '../support/errors.js';
-import { sha256File } from '../support/files.js';
 import { predictedDataset } from './evaluate.js';
 import { openPredictor } from './open-predictor.js';
-import { countOwnImages, type EvaluateOrder, reporter, skippedAsOutcomes } from './shared-evaluation.js';
+import { reporter } from './outcome-messages.js';
+import { requireSameWeights } from './same-weights.js';
+import { countOwnImages, type EvaluateOrder, type ImageOutcome, skippedAsOutcomes } from './shared-evaluation.js';
 
 /**
  * Evaluates this process's images as process 0 orders, and tells it their counts.
@@ -14,13 +14,13 @@ import { countOwnImages, type EvaluateOrder, reporter, skippedAsOutcomes } from 
  */
 export async function followEvaluation(started: Engine, group: ProcessGroup, order: EvaluateOrder): Promise<void> {
   const { id, experiment, dataRoot, weights, weightsKey, multiScale, start, predictions, labelIds, tolerance } = order;
-  await requireSameWeights(order);
+  await requireSameWeights(weights, order.sha256);
   const engine = withDecidedPaths(started, new Map(order.paths));
   const { evaluation: recipe } = experiment;
   const dataset = await predictedDataset(experiment);
   const ratios = multiScale ? recipe.ratios : [1];
   const viewsOfImage = ratios.length * (multiScale ? 2 : 1);
-  const { outcome, notFinite } = reporter(group, id);
+  const { outcome, notFinite } = reporter<ImageOutcome>(group, id);
   try {
     const { predictor, close } = await openPredictor({
       engine,
@@ -59,14 +59,4 @@ export async function followEvaluation(started: Engine, group: ProcessGroup, ord
     if (!(error instanceof NonFiniteOutputError)) throw error;
     notFinite(error);
   }
-}
-
-async function requireSameWeights({ weights, sha256 }: EvaluateOrder): Promise<void> {
-  const own = await sha256File(weights).catch((error: NodeJS.ErrnoException) => error);
-  if (own === sha256) return;
-  const what = typeof own === 'string' ? 'is not the same file here' : `cannot be read here (${own.code})`;
-  throw new UserError(
-    `${weights} ${what}: the processes of a run need the same folders.`,
-    'Put runs and weights on a file system that all machines share.',
-  );
 }

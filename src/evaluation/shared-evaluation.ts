@@ -3,7 +3,6 @@ import { setImmediate } from 'node:timers/promises';
 import type { EvaluationLoader } from '../data/loader.js';
 import { NO_TOLERANCE, type SkipCounter, type SkippedSample, type SkipTolerance } from '../data/problem.js';
 import type { ConvolutionPath } from '../engines/engine.js';
-import { NonFiniteOutputError } from '../network/overflow.js';
 import { LostProcessError } from '../parallel/errors.js';
 import type { Message } from '../parallel/messages.js';
 import type { ProcessGroup } from '../parallel/process-group.js';
@@ -12,10 +11,11 @@ import { InterruptedError } from '../support/errors.js';
 import { ConfusionMatrix } from './confusion.js';
 import type { ImageOutcomes } from './image-outcomes.js';
 import type { ImagePredictor } from './inference.js';
+import { failOnAbort, listenToOthers, newOrderId } from './outcome-messages.js';
 import { type EvaluateSamplesOptions, interruptionAfter, predictSample, writeSample } from './samples.js';
 import { type EvaluationResult, EvaluationTally } from './tally.js';
 
-type SparseCounts = readonly (readonly [place: number, count: number])[];
+export type SparseCounts = readonly (readonly [place: number, count: number])[];
 
 /** An image was counted, or left out. */
 export type ImageOutcome = { readonly counts: SparseCounts } | { readonly leftOut: SkippedSample };
@@ -41,34 +41,13 @@ export interface EvaluateOrder extends Message {
   readonly tolerance: SkipTolerance;
 }
 
-/** What the others tell process 0, for each of their images. */
-interface OutcomeMessage extends Message {
-  readonly kind: 'image';
-  readonly id: number;
-  /** In the split. */
-  readonly number: number;
-  readonly outcome: ImageOutcome;
-}
-
-/** The network's output is not finite. */
-interface NonFiniteMessage extends Message {
-  readonly kind: 'not finite';
-  readonly id: number;
-  readonly what: string;
-  readonly fault: string;
-  readonly name: string | null;
-}
-
-/** The next id of an evaluation of this process. */
-let nextId = 0;
-
 /** Orders an evaluation from the other processes. @returns its id. */
 export function orderEvaluation(
   group: ProcessGroup,
   order: Omit<EvaluateOrder, 'kind' | 'id' | 'tolerance'>,
   skipped?: SkipCounter,
 ): number {
-  const id = nextId++;
+  const id = newOrderId();
   const { dataRoot, weights, predictions } = order;
   group.sendAll({
     ...order,
@@ -133,12 +112,7 @@ export async function evaluateShared(
   const tally = new EvaluationTally(dataset, samples.length, previous);
   const leftOut: string[] = [];
   const local = new AbortController();
-  const stop = (signal: AbortSignal) => () => outcomes.fail(signal.reason);
-  const endings = [signal, group.lostSignal].flatMap((each) => (each === undefined ? [] : [{ each, end: stop(each) }]));
-  for (const { each, end } of endings) {
-    if (each.aborted) end();
-    else each.addEventListener('abort', end);
-  }
+  const stopLooking = failOnAbort(outcomes, [signal, group.lostSignal]);
   const unlisten = listenToOthers(group, id, outcomes);
   const own = countOwnImages(
     samples,
@@ -169,41 +143,11 @@ export async function evaluateShared(
       error.exitCode,
     );
   } finally {
-    for (const { each, end } of endings) each.removeEventListener('abort', end);
+    stopLooking();
     unlisten();
     // The network must not be used any more when this ends.
     local.abort();
     await own.catch(() => undefined);
   }
   return tally.result(leftOut);
-}
-
-function listenToOthers(group: ProcessGroup, id: number, outcomes: ImageOutcomes<ImageOutcome>): () => void {
-  const ends = [
-    group.listen<OutcomeMessage>('image', (message) => {
-      if (message.id === id) outcomes.put(message.number, message.outcome);
-    }),
-    group.listen<NonFiniteMessage>('not finite', ({ id: of, what, name, fault }) => {
-      if (of === id) outcomes.fail(new NonFiniteOutputError(what, name, fault));
-    }),
-  ];
-  return () => {
-    for (const end of ends) end();
-  };
-}
-
-/** Messages of an evaluation to process 0. */
-export function reporter(group: ProcessGroup, id: number) {
-  return {
-    outcome: (number: number, outcome: ImageOutcome): void =>
-      group.send(0, { kind: 'image', id, number, outcome } satisfies OutcomeMessage as OutcomeMessage),
-    notFinite: ({ what, fault, image }: NonFiniteOutputError): void =>
-      group.send(0, {
-        kind: 'not finite',
-        id,
-        what,
-        fault,
-        name: image,
-      } satisfies NonFiniteMessage as NonFiniteMessage),
-  };
 }

@@ -113,7 +113,8 @@ function tensorsOf({ weights }: TrainedNetwork): WritableTensor[] {
       dtype: 'float16',
       shape: oihwShape(filterShape),
       bytes: () => {
-        const halves = float16FromFloat32(hwioToOihw(filter, filterShape), `${path}.weight`);
+        const next = 'A web page holds its filters in float16; --to onnx keeps float32.';
+        const halves = float16FromFloat32(hwioToOihw(filter, filterShape), `${path}.weight`, next);
         return new Uint8Array(halves.buffer);
       },
     },

@@ -1,3 +1,4 @@
+import type { Processes } from '../parallel/processes.js';
 import type { CheckedRun, RunCheckOptions } from '../runs/checks.js';
 import type { OtherMachine } from '../runs/machine-checks.js';
 import type { RunCheck } from '../runs/run-check.js';
@@ -16,6 +17,13 @@ export interface QueuedTask {
   /** Why it is pending, in the scheduler's words; null if there is no reason. */
   readonly reason: string | null;
 }
+
+/** The processes of a run. `here`: how many of them share a machine. */
+export type TaskProcesses = Pick<Processes, 'count' | 'here'>;
+
+/** As many processes as were asked for, all on one machine. */
+export const onOneMachine = (asked: number | undefined): TaskProcesses | undefined =>
+  asked === undefined ? undefined : { count: asked, here: asked };
 
 /** What an executor needs of the command that uses it. */
 export interface ExecutorContext {
@@ -45,10 +53,10 @@ export interface Executor {
   /** The machine that executes a task; null if it is this one. */
   machineOf(options: JobDescription['options']): Promise<OtherMachine | null>;
   /**
-   * How many processes each run is divided among.
+   * The processes among which each run is divided; undefined: it is not.
    * @param asked `--processes`.
    */
-  processesOf(options: JobDescription['options'], asked: number | undefined): number | undefined;
+  processesOf(options: JobDescription['options'], asked: number | undefined): TaskProcesses | undefined;
   /**
    * The plugin of srun that starts the processes of a run, see `fittingPlugin`; null if mpirun does, on one machine, or if none fits.
    */

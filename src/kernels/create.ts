@@ -32,6 +32,11 @@ export function createExchange(engine: Engine): TensorExchange | null {
   return engine.native !== null && engine.device === 'cpu' ? tensorExchange(engine) : null;
 }
 
+/** Whether an engine's own operations could compute other bits on another number of threads. */
+export function hasThreads(engine: Engine): boolean {
+  return engine.native !== null && engine.device === 'cpu';
+}
+
 type Kernel = (...inputs: never[]) => unknown;
 
 /** Kernels of the same interface; `wrap` makes each of them from the kernel of that name. */

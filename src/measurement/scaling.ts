@@ -20,6 +20,10 @@ export interface ScalingStep {
   readonly secondsPerStep: number;
   /** Share of the step in which process 0 waited for others: for the slowest, and for what is exchanged. */
   readonly waitingShare: number;
+  /** Processor time of all processes in a step, in seconds: unlike the step's time, it says little of what else the machine does. */
+  readonly processorSeconds: number;
+  /** The part of it that the exchange takes: copying, adding up, and asking MPI. */
+  readonly exchangeShare: number;
   /** What process 0 sends in a step. */
   readonly bytesSent: number;
   /** Largest sum of live tensor bytes of process 0. */
@@ -35,28 +39,40 @@ export async function measureScaling(
 ): Promise<ScalingStep> {
   const { count, group } = processes;
   const part = trainingPart(processes, experiment, createKernels(engine).joinShards);
-  const { own, imagesOfShard } = part.share;
+  const { own: shards, imagesOfShard } = part.share;
   const { data, model, seed } = experiment;
   const step = new ShardedTrainingStep(engine, experiment, part);
   try {
     step.segmentor.initialise(seed, model.pretrained !== null);
     step.resetPeak();
-    const batch = randomBatch((own.end - own.begin) * imagesOfShard, data.cropHw, model.classes, seed);
+    const batch = randomBatch((shards.end - shards.begin) * imagesOfShard, data.cropHw, model.classes, seed);
     await step.run(batch, 0);
-    const before = { waited: step.waitedMilliseconds + (group?.waitedMilliseconds ?? 0), sent: group?.bytesSent ?? 0 };
+    const used = () => ({
+      waited: step.waitedMilliseconds + (group?.waitedMilliseconds ?? 0),
+      sent: group?.bytesSent ?? 0,
+      processor: process.cpuUsage(),
+      exchange: group?.exchangeSeconds ?? 0,
+    });
+    const before = used();
     const seconds: number[] = [];
     for (let i = 0; i < repetitions; i++) {
       const start = performance.now();
       await step.run(batch, 0);
       seconds.push((performance.now() - start) / 1000);
     }
-    const waited = step.waitedMilliseconds + (group?.waitedMilliseconds ?? 0) - before.waited;
+    const after = used();
     const total = seconds.reduce((sum, one) => sum + one, 0);
+    const { user, system } = process.cpuUsage(before.processor);
+    const own = [(user + system) / 1e6, after.exchange - before.exchange];
+    const all = (await group?.gatherNumbers(own)) ?? own;
+    const ofAll = (which: 0 | 1) => all.reduce((sum, one, i) => (i % 2 === which ? sum + one : sum), 0);
     return {
       processes: count,
       secondsPerStep: median(seconds),
-      waitingShare: waited / 1000 / total,
-      bytesSent: ((group?.bytesSent ?? 0) - before.sent) / repetitions,
+      waitingShare: (after.waited - before.waited) / 1000 / total,
+      processorSeconds: ofAll(0) / repetitions,
+      exchangeShare: ofAll(1) / ofAll(0),
+      bytesSent: (after.sent - before.sent) / repetitions,
       liveTensorBytes: step.peakLiveBytes,
     };
   } finally {

@@ -14,6 +14,8 @@ import type { TrainingPass, Value } from './tape.js';
  */
 async function fcnHead(pass: TrainingPass, spec: HeadSpec, input: Value, place: number): Promise<Value> {
   let x = input;
+  // Its readers are the first convolution and the last: between their backward steps, it takes as much memory as they do.
+  if (spec.concatenation !== null) input.restsBetweenReaders = pass.holdsGradients;
   for (const unit of spec.convolutions) {
     const y = await convolutionUnit(pass, unit, x);
     if (x !== input) x.rest();
@@ -45,6 +47,7 @@ function concatenate({ kernels, tape }: TrainingPass, a: Value, b: Value): Value
   tape.push(() => {
     const gradient = value.takeGradient();
     value.release();
+    a.consumed();
     const gradientA = kernels.sliceChannels(gradient, 0, a.shape[3]);
     const gradientB = kernels.sliceChannels(gradient, a.shape[3], b.shape[3]);
     gradient.dispose();

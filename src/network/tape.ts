@@ -20,6 +20,8 @@ import type { Parameters } from './parameters.js';
 export class Value {
   private held: Tensor4D | null;
   private gradients: Gradients | null = null;
+  /** Whether it rests between the backward steps that read it: recomputing it costs less than its memory. */
+  restsBetweenReaders = false;
   readonly shape: [number, number, number, number];
 
   constructor(
@@ -53,9 +55,12 @@ export class Value {
     if (this.rebuild !== null) this.release();
   }
 
-  /** Called by a consumer's backward step once it has read the tensor: frees the memory if nobody else will read it. */
+  /**
+   * Called by a consumer's backward step once it has read the tensor: frees the memory if nobody else will read it, or it rests until then.
+   */
   consumed(): void {
     if (this.isReadByConsumersOnly) this.release();
+    else if (this.restsBetweenReaders) this.rest();
   }
 
   /** Frees the memory for good: called by the value's producer at the end of its backward step. */
@@ -145,6 +150,11 @@ export interface TrainingPass {
   /** The losses' gradients are multiplied by it, so that small ones do not vanish in 16 bits. */
   readonly lossScale: number;
   readonly norm: BatchNormOfPass;
+  /**
+   * Whether the gradients of parameters are kept until the end of the step. To make room for them, what is large and cheap to recompute
+   * rests as often as possible.
+   */
+  readonly holdsGradients: boolean;
   /** How many shards of the same size the batch has; this pass has one of them. */
   readonly shards: number;
   /** Takes a parameter's gradient, as far as it comes from the images of this pass, and ownership of it. */

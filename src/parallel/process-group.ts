@@ -38,6 +38,8 @@ interface GroupOptions {
 export class ProcessGroup implements Communicator {
   readonly rank: number;
   readonly size: number;
+  /** Processes on this machine, this one included. */
+  readonly here: number;
   /** Messages of the other processes that no listener takes. */
   readonly inbox = new Inbox<Message>();
   private readonly listeners = new Map<string, (message: Message, rank: number) => void>();
@@ -63,6 +65,7 @@ export class ProcessGroup implements Communicator {
     const started = addon.start((...event) => this.hear(...event), SILENCE_SECONDS);
     this.rank = started.rank;
     this.size = started.size;
+    this.here = started.here;
     this.halves = halves;
     if (this.size !== size) {
       addon.stop(false);
@@ -92,6 +95,11 @@ export class ProcessGroup implements Communicator {
   /** Bytes that this process has sent in exchanges. */
   get bytesSent(): number {
     return this.addon.bytesSent();
+  }
+
+  /** Processor time that the exchange has taken of this process. */
+  get exchangeSeconds(): number {
+    return this.addon.exchangeSeconds();
   }
 
   /** What the MPI library says of itself, in one line. */

@@ -6,7 +6,9 @@ import { divideBatch, type Share, shareOf } from './shards.js';
 /** The processes over which a run is divided. */
 export interface Processes {
   readonly count: number;
-  /** Null for one process. */
+  /** How many of them are on this machine. */
+  readonly here: number;
+  /** Null for one process, and where only the number counts. */
   readonly group: ProcessGroup | null;
   /** Whether gradients travel as bfloat16. */
   readonly halves: boolean;
@@ -20,7 +22,7 @@ export interface TrainingPart {
 
 /** @throws UserError if the processes cannot share the batch equally. */
 export function trainingPart(
-  { count, group }: Processes,
+  { count, group }: Pick<Processes, 'count' | 'group'>,
   { training: { batch }, benchmark: { trainingBatch } }: BatchRecipe,
   joinShards: (parts: readonly Tensor3D[]) => Tensor3D,
 ): TrainingPart {

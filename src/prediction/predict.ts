@@ -4,6 +4,7 @@ import type { ImageLoader } from '../data/loader.js';
 import type { PredictionSample } from '../data/workers/prediction-worker.js';
 import { ConfusionMatrix, describeCoverage, metrics } from '../evaluation/confusion.js';
 import type { ImagePredictor } from '../evaluation/inference.js';
+import type { SparseCounts } from '../evaluation/shared-evaluation.js';
 import { NonFiniteOutputError } from '../network/overflow.js';
 import type { Experiment } from '../recipe/experiment.js';
 import { InterruptedError, UserError } from '../support/errors.js';
@@ -39,7 +40,7 @@ export interface PredictionTask {
   readonly outputs: PredictionFiles;
 }
 
-interface PredictImagesOptions {
+export interface PredictImagesOptions {
   readonly tasks: readonly PredictionTask[];
   /** Of the tasks' images, in order; it is closed at the end. */
   readonly loader: ImageLoader;
@@ -51,7 +52,6 @@ interface PredictImagesOptions {
   /** Write label maps as Cityscapes' label ids. */
   readonly labelIds?: boolean;
   readonly signal: AbortSignal;
-  readonly onProgress: (done: number, total: number) => void;
 }
 
 export interface PredictedImages {
@@ -63,19 +63,60 @@ export interface PredictedImages {
   readonly coverage: string | null;
 }
 
+/** What became of an image. */
+export type PredictionOutcome =
+  | { readonly prediction: Prediction; readonly counts: SparseCounts }
+  | { readonly problem: UserError };
+
 /**
  * Predicts images and writes their files, one after the other. The result names the images that cannot be read.
  * @throws UserError if a file cannot be written; NonFiniteOutputError that names the image; InterruptedError on abort, before
  * anything of the current image is written.
  */
-export async function predictImages(options: PredictImagesOptions): Promise<PredictedImages> {
-  const { tasks, loader, dataset, signal, onProgress } = options;
-  const images: Prediction[] = [];
-  const failed: FailedImage[] = [];
-  const all = new ConfusionMatrix(dataset.classes.length);
+export async function predictImages(
+  options: PredictImagesOptions & { readonly onProgress: (done: number, total: number) => void },
+): Promise<PredictedImages> {
+  const { tasks, dataset, onProgress } = options;
+  const tally = new PredictionTally(dataset);
+  let index = 0;
+  for await (const outcome of predictionOutcomes(options)) {
+    tally.add(tasks[index]!, outcome);
+    onProgress(++index, tasks.length);
+  }
+  return tally.result();
+}
+
+/** Adds up the outcomes of images, in their order. */
+export class PredictionTally {
+  private readonly images: Prediction[] = [];
+  private readonly failed: FailedImage[] = [];
+  private readonly confusion: ConfusionMatrix;
+
+  constructor(private readonly dataset: Dataset) {
+    this.confusion = new ConfusionMatrix(dataset.classes.length);
+  }
+
+  add({ source }: PredictionTask, outcome: PredictionOutcome): void {
+    if ('problem' in outcome) {
+      this.failed.push({ file: source.file, problem: outcome.problem });
+      return;
+    }
+    this.images.push(outcome.prediction);
+    this.confusion.addSparse(outcome.counts);
+  }
+
+  result(): PredictedImages {
+    const { images, failed, confusion, dataset } = this;
+    return { images, failed, mIoU: mIoUOf(confusion), coverage: coverage(confusion, dataset) };
+  }
+}
+
+/** The outcomes of the tasks, in their order; each is there when its files are written. Closes the loader. @throws as `predictImages`. */
+export async function* predictionOutcomes(options: PredictImagesOptions): AsyncGenerator<PredictionOutcome> {
+  const { tasks, loader, dataset, signal } = options;
   let read = 0;
   const predicted = inOrder(loader, options.predictor.atATime, async (loaded): Promise<PredictedSample | UserError> => {
-    const message = `Prediction interrupted after ${read} of ${formatNumber(tasks.length, 'image')}.`;
+    const message = interruption(read, tasks.length);
     if (signal.aborted) throw InterruptedError.of(signal, message);
     const task = tasks[read++]!;
     if ('problem' in loaded) return loaded.problem;
@@ -88,16 +129,16 @@ export async function predictImages(options: PredictImagesOptions): Promise<Pred
   try {
     let index = 0;
     for await (const result of predicted) {
-      const task = tasks[index]!;
-      if (result instanceof UserError) failed.push({ file: task.source.file, problem: result });
-      else images.push(await writeOne(task, result, all, options));
-      onProgress(++index, tasks.length);
+      const task = tasks[index++]!;
+      yield result instanceof UserError ? { problem: result } : await writeOne(task, result, options);
     }
   } finally {
     await loader.close();
   }
-  return { images, failed, mIoU: mIoUOf(all), coverage: coverage(all, dataset) };
 }
+
+export const interruption = (done: number, images: number) =>
+  `Prediction interrupted after ${done} of ${formatNumber(images, 'image')}.`;
 
 function userErrorAsValue(error: unknown): UserError {
   if (error instanceof UserError) return error;
@@ -130,18 +171,17 @@ export async function predictOne(
 async function writeOne(
   { source, outputs }: PredictionTask,
   { image, prediction, truth, seconds }: PredictedSample,
-  all: ConfusionMatrix,
   { dataset, opacity, labelIds = false }: PredictImagesOptions,
-): Promise<Prediction> {
+): Promise<PredictionOutcome> {
   const { height, width } = image;
   const own = new ConfusionMatrix(dataset.classes.length);
-  if (truth !== null) {
-    own.add(prediction, truth);
-    all.add(prediction, truth);
-  }
+  if (truth !== null) own.add(prediction, truth);
   await writePrediction(outputs, { image, prediction, truth }, dataset, { opacity, labelIds });
   const classes = presentClasses(prediction, dataset.classes);
-  return { file: source.file, size: { height, width }, outputs, classes, seconds, mIoU: mIoUOf(own) };
+  return {
+    prediction: { file: source.file, size: { height, width }, outputs, classes, seconds, mIoU: mIoUOf(own) },
+    counts: own.toSparse(),
+  };
 }
 
 function coverage(confusion: ConfusionMatrix, { classes }: Dataset): string | null {

@@ -56,6 +56,8 @@ const train = z.object({
       threads: z.int().min(1),
       shards: z.int().min(1),
       imagesOfShard: z.int().min(1),
+      /** Convolutions whose bits depend on the number of threads; absent if none do. */
+      dependentOnThreads: z.array(z.string()).readonly().optional(),
       mpi: z.string().optional(),
       halves: z.boolean().optional(),
     })

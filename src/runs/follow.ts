@@ -4,6 +4,7 @@ import type { MeasureOrder } from '../measurement/scaling.js';
 import type { Message } from '../parallel/messages.js';
 import type { ProcessGroup } from '../parallel/process-group.js';
 import type { Processes } from '../parallel/processes.js';
+import type { PredictOrder } from '../prediction/shared-prediction.js';
 import type { TrainOrder } from '../training/orders.js';
 
 /** The last order: process 0 has completed its command. */
@@ -34,6 +35,11 @@ export async function followOrders(
       case 'evaluate': {
         const { followEvaluation } = await import('../evaluation/follower.js');
         await followEvaluation(engine, group, order as EvaluateOrder);
+        break;
+      }
+      case 'predict': {
+        const { followPrediction } = await import('../prediction/follower.js');
+        await followPrediction(engine, group, order as PredictOrder);
         break;
       }
       case 'measure': {

@@ -97,7 +97,9 @@ export async function checkResources(
   checkpoints: number,
 ): Promise<RunCheck[]> {
   const { machine } = options;
-  const here = await availableResources(engine, options.runs, checkpoints);
+  const { group = null, here: started = 1 } = options.processes ?? {};
+  // Without a group, nobody has started the others yet.
+  const here = await availableResources(engine, options.runs, checkpoints, group === null ? 1 : started);
   const main = machine?.mainMemory ?? null;
   const available = main === null ? here : { ...here, main, gpu: null };
   const memory =
@@ -129,8 +131,9 @@ async function checkMemory(options: ResourceCheckOptions, engine: Engine, availa
   const largest = await largestStageMemory(options, engine, (memory) =>
     withPlannedThreads(memory, engine, { experiment, threads: options.threads, mainBytes }),
   );
-  const { of, predictionThreads: threads } = largest;
-  const beside = threads === 1 ? '' : ` in each of ${formatNumber(threads, 'thread')}`;
+  const { of, predictionThreads: threads, processes } = largest;
+  const inThreads = threads === 1 ? '' : ` in each of ${formatNumber(threads, 'thread')}`;
+  const beside = processes === 1 ? inThreads : ` in ${processes} processes`;
   const needed = `about ${formatBytes(neededBytes(largest, engine))} for ${of}${beside}`;
   // What an engine can address limits each thread by itself.
   const most = threads === 1 ? usableBytes(engine, available) : mainBytes;

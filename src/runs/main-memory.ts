@@ -45,6 +45,13 @@ export function checkpointBytes({ model }: Pick<Experiment, 'model'>): number {
     .reduce((sum, each) => sum + each, 0);
 }
 
+/** Bytes of the gradients of all trained parameters. */
+export function gradientBytes({ model }: Pick<Experiment, 'model'>): number {
+  return parameterSpecs(architecture(model))
+    .filter(({ kind }) => isTrained(kind))
+    .reduce((sum, { shape }) => sum + floatBytes(shape), 0);
+}
+
 /** Bytes of images that a stage holds besides its tensors: the batch or views of the moment, those made ahead, and the threads. */
 export function samplesBytes(experiment: Experiment, stage: Stage): number {
   switch (stage) {

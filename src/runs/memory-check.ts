@@ -1,7 +1,6 @@
 import type { Engine } from '../engines/engine.js';
 import { freeMemoryOfGpu } from '../engines/hardware.js';
 import { processMemory } from '../engines/memory.js';
-import type { Experiment } from '../recipe/experiment.js';
 import { type AvailableMemory, availableMemory } from '../support/available-memory.js';
 import { UserError } from '../support/errors.js';
 import { formatBytes } from '../support/format.js';
@@ -34,9 +33,12 @@ export interface MemoryForRun {
   readonly gpu: { readonly free: number | null } | null;
 }
 
-/** Memory that a run in this process may have. */
-export async function memoryForRun(engine: Engine): Promise<MemoryForRun> {
-  const main = availableMemory(processMemory().residentBytes);
+/**
+ * Memory that a run may have in this process, or in several on this machine.
+ * @param processes That there are already, each about as large as this one.
+ */
+export async function memoryForRun(engine: Engine, processes = 1): Promise<MemoryForRun> {
+  const main = availableMemory(processes * processMemory().residentBytes);
   return { main, gpu: engine.device === 'gpu' ? { free: await freeMemoryOfGpu() } : null };
 }
 
@@ -55,9 +57,9 @@ export async function availableForTensors(engine: Engine): Promise<number | null
   return usableBytes(engine, { main: { ...main, bytes }, gpu });
 }
 
-/** Bytes that a stage needs: of a GPU's memory for its tensors, or else of main memory. */
-export function neededBytes({ peakBytes, processBytes }: StageMemory, { device }: Pick<Engine, 'device'>): number {
-  return device === 'gpu' ? peakBytes : processBytes;
+/** Bytes that a stage needs on this machine: of a GPU's memory for its tensors, or else of main memory. */
+export function neededBytes({ peakBytes, togetherBytes }: StageMemory, { device }: Pick<Engine, 'device'>): number {
+  return device === 'gpu' ? peakBytes : togetherBytes;
 }
 
 /** Compares what a run's largest stage needs with the available memory. @returns what is wrong and what fits; null if it fits. */
@@ -77,7 +79,7 @@ export async function memoryProblem(
       neededBytes(memory, engine) / (free ?? Number.POSITIVE_INFINITY),
     );
   if (addressedBytes !== null && addressableBytes !== null && addressedBytes > addressableBytes) {
-    const changes = await whatFits(largest, experiment, engine, share);
+    const changes = await whatFits(largest, run, engine, share);
     return new TooLargeError(
       `${experiment.row} needs about ${formatBytes(addressedBytes)} on the ${engine.name} engine ` +
         `(${formatBytes(largest.peakBytes)} of tensors in ${largest.of}, and what its kernels keep besides), which can ` +
@@ -87,7 +89,7 @@ export async function memoryProblem(
     );
   }
   if (free === null || neededBytes(largest, engine) <= free) return null;
-  const changes = await whatFits(largest, experiment, engine, share);
+  const changes = await whatFits(largest, run, engine, share);
   return new TooLargeError(
     `${experiment.row} needs about ${describeMemory(largest, engine)}, but ${describeAvailable(available)}.`,
     `${adviceFor(changes)}Free some memory, or start anyway with --force.`,
@@ -106,13 +108,18 @@ const PART_NAMES: Readonly<Record<keyof MemoryParts, string>> = {
 
 /** "6.2 GB of memory in a training step: 4.0 GB for tensors, …", largest parts first. */
 function describeMemory(memory: StageMemory, engine: Pick<Engine, 'device'>): string {
-  const { of, parts, peakBytes, processBytes } = memory;
+  const { of, parts, peakBytes, processBytes, processes, togetherBytes } = memory;
   if (engine.device === 'gpu') return `${formatBytes(peakBytes)} of GPU memory for the tensors in ${of}`;
   const named = (Object.entries(parts) as [keyof MemoryParts, number][])
     .filter(([, bytes]) => bytes > 0)
     .sort(([, a], [, b]) => b - a)
     .map(([name, bytes]) => `${formatBytes(bytes)} for ${PART_NAMES[name]}`);
-  return `${formatBytes(processBytes)} of memory in ${of} (${named.join(', ')}, and a margin)`;
+  const summands = `${named.join(', ')}, and a margin`;
+  if (processes === 1) return `${formatBytes(processBytes)} of memory in ${of} (${summands})`;
+  return (
+    `${formatBytes(togetherBytes)} of memory in ${of} in ${processes} processes on this machine ` +
+    `(up to ${formatBytes(processBytes)} in each: ${summands})`
+  );
 }
 
 /** "8.0 GB are available: the container's limit is 10.0 GB (FILE)". */
@@ -133,7 +140,7 @@ function describeAvailable({ main, gpu }: MemoryForRun): string {
  */
 async function whatFits(
   largest: StageMemory,
-  experiment: Experiment,
+  { experiment, processes }: StagesOfRun,
   engine: Engine,
   share: (memory: StageMemory) => number,
 ): Promise<string[]> {
@@ -141,17 +148,19 @@ async function whatFits(
   if (stage !== 'train') return [];
   const { data, training } = experiment;
   const tooMuch = share(largest);
-  const batch = await largestFitting({ count: training.batch, share: tooMuch }, 1, async (images) =>
-    share(await stepMemory(experiment, stage, images, engine)),
+  // Processes have equally many images.
+  const unit = processes?.count ?? 1;
+  const units = await largestFitting({ count: training.batch / unit, share: tooMuch }, 1, async (count) =>
+    share(await stepMemory(experiment, stage, count * unit, engine, processes)),
   );
   const parts = Math.max(1, Math.floor(Math.max(...data.cropHw) / SIDE_STEP));
   // Memory grows with the area.
   const crop = await largestFitting({ count: parts, share: tooMuch }, 2, async (part) => {
     const smaller = { ...experiment, data: { ...data, cropHw: partOfCrop(data.cropHw, part, parts) } };
-    return share(await stepMemory(smaller, stage, training.batch, engine));
+    return share(await stepMemory(smaller, stage, training.batch, engine, processes));
   });
   return [
-    ...(batch === 0 ? [] : [`training.batch=${batch}`]),
+    ...(units === 0 ? [] : [`training.batch=${units * unit}`]),
     ...(crop === 0 ? [] : [`data.cropHw=[${partOfCrop(data.cropHw, crop, parts)}]`]),
   ];
 }

@@ -1,14 +1,19 @@
 import path from 'node:path';
 import { createImageLoader } from '../data/loader.js';
-import type { ConvolutionMode, EngineName } from '../engines/engine.js';
+import type { ConvolutionMode, Engine, EngineName } from '../engines/engine.js';
 import { predictedDataset } from '../evaluation/evaluate.js';
 import { requireLabelIds } from '../evaluation/prediction-png.js';
 import { formatLoadReport, type LoadSummary } from '../network/load.js';
+import type { ProcessGroup } from '../parallel/process-group.js';
+import type { Processes } from '../parallel/processes.js';
 import { formatPixelShare, type PredictedClass } from '../prediction/classes.js';
 import { type PredictionFiles, predictionFiles } from '../prediction/output.js';
 import { type PredictedImages, type PredictionTask, predictImages, slideOverrides } from '../prediction/predict.js';
+import { SharedPrediction, shareOfTasks } from '../prediction/shared-prediction.js';
 import { findSources, findTruths, requireSeparateOutputs } from '../prediction/sources.js';
+import type { Experiment } from '../recipe/experiment.js';
 import type { Deviation } from '../recipe/resolve.js';
+import { sha256File } from '../support/files.js';
 import { formatNumber, formatPercent, formatSeconds } from '../support/format.js';
 import { type DisplayMode, showCounted } from '../terminal/display.js';
 import { requireWritable } from './directory.js';
@@ -45,6 +50,8 @@ interface PredictOptions {
   readonly convolution: ConvolutionMode;
   /** See `PredictionWork`. */
   readonly threads?: number | undefined;
+  /** Processes among which the images are divided; default: this one predicts all. */
+  readonly processes?: Processes | undefined;
   /** Fetch nothing. */
   readonly offline: boolean;
   readonly signal: AbortSignal;
@@ -99,8 +106,11 @@ export async function predict(options: PredictOptions): Promise<PredictionRun> {
   const work = { experiment, stage, images: tasks.length, threads: options.threads } as const;
   const threads = await predictionThreads(engine, work, options.note);
   const viewsOfImage = ratios.length * (multiScale ? 2 : 1);
+  const group = options.processes?.group ?? null;
+  const shared = group === null ? null : await shareAmong(group, tasks, { engine, experiment, weights, options });
   // Its threads start, and read the first images, while this one reads the weights.
-  const files = tasks.map(({ source }) => source.file);
+  const own = group === null ? tasks : shareOfTasks(tasks, group);
+  const files = own.map(({ source }) => source.file);
   const loading = createImageLoader(files, recipe, ratios);
   // A failure is thrown where it is awaited.
   loading.catch(() => {});
@@ -113,15 +123,38 @@ export async function predict(options: PredictOptions): Promise<PredictionRun> {
   try {
     options.note(formatLoadReport('Weights', loadReport));
     const loader = await loading;
-    const settings = { tasks, loader, predictor, dataset, flip: multiScale, opacity, labelIds, signal };
+    const settings = { loader, predictor, dataset, flip: multiScale, opacity, labelIds, signal };
     const predicted = await showCounted(`Predict with ${row}`, 'image', display, (onProgress) =>
-      predictImages({ ...settings, onProgress }),
+      shared === null ? predictImages({ ...settings, tasks, onProgress }) : shared.run({ ...settings, onProgress }),
     );
     const isOfRun = run !== null;
     return { row, weights, isOfRun, loadReport, ...(threads > 1 && { threads }), deviations: found, ...predicted };
   } finally {
     await opened.close();
   }
+}
+
+/** Has the other processes begin with their images. */
+async function shareAmong(
+  group: ProcessGroup,
+  tasks: readonly PredictionTask[],
+  {
+    engine,
+    experiment,
+    weights,
+    options,
+  }: {
+    readonly engine: Engine;
+    readonly experiment: Experiment;
+    readonly weights: string;
+    readonly options: PredictOptions;
+  },
+): Promise<SharedPrediction> {
+  const { weightsKey, multiScale, opacity, labelIds } = options;
+  const sha256 = await sha256File(weights);
+  const paths = [...engine.decidedPaths];
+  const order = { experiment, paths, weights, sha256, weightsKey, multiScale, opacity, labelIds };
+  return new SharedPrediction(group, tasks, order);
 }
 
 /** The recipe, with inference in windows if requested. */

@@ -54,9 +54,18 @@ export interface Available extends MemoryForRun {
   readonly checkpoints: number;
 }
 
-/** What this machine has for a run. @param checkpoints Bytes of existing checkpoints that the run continues. */
-export async function availableResources(engine: Engine, runs: string, checkpoints: number): Promise<Available> {
-  return { ...(await memoryForRun(engine)), disk: await freeDisk(path.resolve(runs)), checkpoints };
+/**
+ * What this machine has for a run.
+ * @param checkpoints Bytes of existing checkpoints that the run continues.
+ * @param processes Of the run that are on this machine already.
+ */
+export async function availableResources(
+  engine: Engine,
+  runs: string,
+  checkpoints: number,
+  processes: number,
+): Promise<Available> {
+  return { ...(await memoryForRun(engine, processes)), disk: await freeDisk(path.resolve(runs)), checkpoints };
 }
 
 /** @throws TooLargeError if the run needs more memory or disk space than is available. */

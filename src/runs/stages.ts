@@ -22,6 +22,13 @@ async function validationDuring(context: StageContext, options: Omit<ValidationO
   return validationOf(context, { every, ...options });
 }
 
+/** Convolutions whose bits depend on the number of threads: with processes, they should not. */
+async function threadBits({ processes, engine, experiment, signal, note }: StageContext): Promise<readonly string[]> {
+  if (processes === undefined) return [];
+  const { knownThreadBits } = await import('./known-thread-bits.js');
+  return knownThreadBits(engine, experiment, { processes: processes.count, signal, note });
+}
+
 async function train(context: StageContext, say: Say, progress: ProgressFile): Promise<StageResult<'train'>> {
   const { train } = await import('../training/train.js');
   const Events = await eventFiles(context);
@@ -36,6 +43,7 @@ async function train(context: StageContext, say: Say, progress: ProgressFile): P
   });
   const { weights, ...trained } = await train({
     ...context,
+    dependentOnThreads: await threadBits(context),
     validation,
     onProgress: ({ iteration, iterations, loss, learningRate, secondsPerIteration }) => {
       const secondsLeft = (iterations - iteration) * secondsPerIteration;

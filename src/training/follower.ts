@@ -6,6 +6,7 @@ import type { ProcessGroup } from '../parallel/process-group.js';
 import { type Processes, trainingPart } from '../parallel/processes.js';
 import { pauses } from '../support/pauses.js';
 import type { SkippedMessage, TrainOrder } from './orders.js';
+import { requireSameBits } from './same-bits.js';
 import { ShardedTrainingStep } from './sharded-step.js';
 import { shareState } from './shared-state.js';
 import { NonFiniteError } from './step.js';
@@ -28,6 +29,7 @@ export async function followTraining(
   const step = new ShardedTrainingStep(engine, experiment, part);
   step.skippedInARow = skippedInARow;
   await shareState(engine, group, step, hasVelocities);
+  await requireSameBits(engine, group, experiment);
   const loader = await createTrainingLoader({
     dataset: await loadDataset(data.dataset),
     recipe: data,

@@ -4,6 +4,7 @@ import type { Engine } from '../engines/engine.js';
 import type { ProcessGroup } from '../parallel/process-group.js';
 import type { Experiment } from '../recipe/experiment.js';
 import type { EndTrainingOrder, SkippedMessage, StepOrder, TrainOrder } from './orders.js';
+import { requireSameBits } from './same-bits.js';
 import { shareState } from './shared-state.js';
 import type { TrainingStep } from './step.js';
 
@@ -36,6 +37,7 @@ export class Followers {
       skippedInARow: step.skippedInARow,
     } satisfies TrainOrder as TrainOrder);
     await shareState(engine, this.group, step, hasVelocities);
+    await requireSameBits(engine, this.group, experiment);
   }
 
   /** Has them do the next step. */

@@ -43,6 +43,8 @@ export interface TrainOptions {
   readonly onLog?: ((line: LogLine) => Promise<void>) | undefined;
   /** Processes that share each batch, in shards; default: this one has it whole. */
   readonly processes?: Processes | undefined;
+  /** Convolutions with other bits on another number of threads (`knownThreadBits`), for the record; default: none. */
+  readonly dependentOnThreads?: readonly string[];
 }
 
 /** Evaluations during training. */
@@ -94,6 +96,8 @@ export interface TrainResult {
     readonly threads: number;
     readonly shards: number;
     readonly imagesOfShard: number;
+    /** Convolutions whose bits depend on the number of threads; absent if none do. */
+    readonly dependentOnThreads?: readonly string[];
     /** The MPI library, and whether gradients were exchanged in bfloat16; absent in one process. */
     readonly mpi?: string;
     readonly halves?: boolean;

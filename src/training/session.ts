@@ -338,6 +338,7 @@ function partsOf(options: TrainOptions): Pick<TrainResult, 'parts'> {
   const part = partOf(options);
   if (part === null || options.processes === undefined) return {};
   const { count, group, halves } = options.processes;
+  const { dependentOnThreads = [] } = options;
   const { shards, imagesOfShard } = part.share;
   return {
     parts: {
@@ -345,6 +346,7 @@ function partsOf(options: TrainOptions): Pick<TrainResult, 'parts'> {
       threads: computingThreads(),
       shards,
       imagesOfShard,
+      ...(dependentOnThreads.length > 0 && { dependentOnThreads }),
       ...(group && { mpi: group.library, halves }),
     },
   };

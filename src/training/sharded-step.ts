@@ -161,6 +161,7 @@ export class ShardedTrainingStep extends TrainingStep {
           return result;
         },
       },
+      holdsGradients: true,
       shards: this.share.shards,
       updateOfBatch: (path, gradient) => {
         // All shards compute the same.

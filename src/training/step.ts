@@ -1,10 +1,10 @@
 import type * as tfjs from '@tensorflow/tfjs-core';
-import type { Tensor, Tensor3D } from '@tensorflow/tfjs-core';
+import type { Tensor, Tensor3D, Tensor4D } from '@tensorflow/tfjs-core';
 import { type Batch, IGNORE_INDEX } from '../data/image.js';
-import type { Engine } from '../engines/engine.js';
+import type { Engine, ShapesEngine } from '../engines/engine.js';
 import { type PeakMemory, peakOfSize } from '../engines/memory.js';
 import { createKernels, PeakMeter } from '../kernels/create.js';
-import type { Kernels, MomentumStep } from '../kernels/kernels.js';
+import { type Kernels, type MomentumStep, thenDispose } from '../kernels/kernels.js';
 import type { Parameters } from '../network/parameters.js';
 import { type ForwardLosses, type PendingLosses, Segmentor } from '../network/segmentor.js';
 import { Tape, type TrainingPass, type Value } from '../network/tape.js';
@@ -241,9 +241,11 @@ export class TrainingStep {
           dropout.uniform(place * 2 ** 32 + first * channels + i) < dropRate ? 0 : 1 / (1 - dropRate),
         ),
     };
-    const full = tf.tensor4d(batch.images, [batch.count, batch.height, batch.width, 3]);
-    const images = tape.value(kernels.cast(full, precision), null, { needsGradient: false });
-    full.dispose();
+    const stored = (): Tensor4D => {
+      const full = tf.tensor4d(batch.images, [batch.count, batch.height, batch.width, 3]);
+      return thenDispose(kernels.cast(full, precision), full);
+    };
+    const images = tape.value(stored(), pass.holdsGradients ? stored : null, { needsGradient: false });
     const labels: Tensor3D = tf.tensor3d(batch.labels, [batch.count, batch.height, batch.width], 'int32');
     const losses = await this.segmentor.losses(pass, images, labels, IGNORE_INDEX);
     labels.dispose();
@@ -320,22 +322,29 @@ export function trainingMemory(
   images: number,
 ): Promise<PeakMemory> {
   return peakOfSize(sizeHw, images, (smaller) =>
-    engine.withShapes(async (twin) => {
-      const [height, width] = smaller.size(sizeHw);
-      // The twin uses the shapes only.
-      const none = { images: new Float32Array(), labels: new Int32Array(), names: [] };
-      const batch = { count: smaller.images, height, width, ...none };
-      const step = new TrainingStep(twin, experiment);
-      try {
-        const { parameters } = step.segmentor;
-        for (const { path, shape } of parameters.specs) parameters.set(path, twin.tf.fill([...shape], 0));
-        step.resetPeak();
-        for (let i = 0; i < STEPS; i++) await step.run(batch, 0);
-        const [addressedBytes, residentBytes] = [twin.addressedBytes(), twin.residentBytes()];
-        return { peakBytes: step.peakLiveBytes, addressedBytes, residentBytes };
-      } finally {
-        step.dispose();
-      }
-    }),
+    engine.withShapes((twin) =>
+      memoryOfSteps(twin, new TrainingStep(twin, experiment), smaller.size(sizeHw), smaller.images),
+    ),
   );
+}
+
+/** Memory of a step's tensors on a twin. Disposes the step. @param images Images of its batch. */
+export async function memoryOfSteps(
+  twin: ShapesEngine,
+  step: TrainingStep,
+  [height, width]: readonly [number, number],
+  images: number,
+): Promise<PeakMemory> {
+  // The twin uses the shapes only.
+  const batch = { count: images, height, width, images: new Float32Array(), labels: new Int32Array(), names: [] };
+  try {
+    const { parameters } = step.segmentor;
+    for (const { path, shape } of parameters.specs) parameters.set(path, twin.tf.fill([...shape], 0));
+    step.resetPeak();
+    for (let i = 0; i < STEPS; i++) await step.run(batch, 0);
+    const [addressedBytes, residentBytes] = [twin.addressedBytes(), twin.residentBytes()];
+    return { peakBytes: step.peakLiveBytes, addressedBytes, residentBytes };
+  } finally {
+    step.dispose();
+  }
 }

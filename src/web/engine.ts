@@ -88,7 +88,9 @@ async function startWasm(folder: string, reason: string | null): Promise<Started
   // Threads need headers of the server that few send. Without them every browser computes the same.
   tf.env().set('WASM_HAS_MULTITHREAD_SUPPORT', false);
   setWasmPaths(folder);
-  if (!(await tf.setBackend('wasm'))) throw new Error('WebAssembly cannot be started: its memory cannot be allocated.');
+  if (!(await tf.setBackend('wasm'))) {
+    throw new Error('WebAssembly cannot be started: its memory cannot be allocated, or its file cannot be fetched.');
+  }
   replaceSliceKernel(tf);
   guardAllocations(tf);
   const engine: ComputingEngine = { name: 'wasm', tf, gpu: null, device: 'cpu' };

@@ -197,7 +197,12 @@ async function decode(file: File): Promise<ImageBitmap> {
 async function readModel(): Promise<WebModel> {
   const response = await fetch(MODEL_FILE);
   if (!response.ok) throw new Error(`${MODEL_FILE} cannot be fetched: the server answers ${response.status}.`);
-  const model = (await response.json()) as WebModel;
+  const model = await response.json().then(
+    (read) => read as WebModel,
+    () => {
+      throw new Error(`${MODEL_FILE} is damaged.`);
+    },
+  );
   if (model.format !== WEB_FORMAT) throw new Error(`${MODEL_FILE} is not what this page reads (${WEB_FORMAT}).`);
   return model;
 }

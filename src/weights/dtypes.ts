@@ -189,9 +189,14 @@ function decoderOf({ exponentBits, fractionBits, bias, special }: FloatFormat): 
 /**
  * The bits of values in float16, rounded to the nearest, ties to even.
  * @param name What the values are of, for the error.
+ * @param next What the user can do.
  * @throws UserError if a value is not finite in float16, which ends at 65,504.
  */
-export function float16FromFloat32(values: Float32Array, name: string): Uint16Array<ArrayBuffer> {
+export function float16FromFloat32(
+  values: Float32Array,
+  name: string,
+  next = 'Keep the weights in float32.',
+): Uint16Array<ArrayBuffer> {
   const halves = new Uint16Array(values.length);
   const bits = new Uint32Array(values.buffer, values.byteOffset, values.length);
   for (let i = 0; i < halves.length; i++) {
@@ -200,7 +205,7 @@ export function float16FromFloat32(values: Float32Array, name: string): Uint16Ar
     if (magnitude >= 0x477ff000) {
       throw new UserError(
         `${name} holds ${values[i]} (value ${i + 1} of ${values.length}), but float16 ends at 65504.`,
-        'Keep the weights in float32.',
+        next,
       );
     }
     halves[i] = ((bits[i]! >>> 16) & 0x8000) | halfMagnitude(magnitude);

@@ -1,9 +1,11 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
+import { readLog } from '../../src/runs/log.js';
 import { sha256File } from '../../src/support/files.js';
 import { fcn, fcnProcess } from '../helpers/command.js';
 import { cityscapesFolder } from '../helpers/datasets.js';
+import { temporaryFolder } from '../helpers/folder.js';
 import {
   assertLoopback,
   listeningAddresses,
@@ -13,6 +15,7 @@ import {
   until,
   withMpi,
 } from '../helpers/mpi.js';
+import { assertClose } from '../helpers/numeric.js';
 import { fileOfRun, ROW, SET } from '../helpers/smoke-run.js';
 
 const IMAGES = 12;
@@ -32,6 +35,18 @@ const hashOfWeights = (cwd: string, iteration: number) => {
 };
 
 const options = { env: MPI_ENVIRONMENT };
+
+/** The losses of a run's iterations. */
+function lossesOf(cwd: string): number[] {
+  const [run] = readdirSync(path.join(cwd, 'runs', ROW));
+  return readLog(path.join(cwd, 'runs', ROW, run!, 'log.jsonl')).train.map(({ loss }) => loss);
+}
+
+/** The only record in a folder. */
+function recordOf(cwd: string) {
+  const records = path.join(cwd, 'results', 'records');
+  return JSON.parse(readFileSync(path.join(records, readdirSync(records)[0]!), 'utf8'));
+}
 
 withMpi(
   'two processes that listen only to this machine end with the weights of one; a lost one ends the run with 75',
@@ -62,6 +77,21 @@ withMpi(
     t.is(resumed.code, 0, resumed.stderr);
     t.regex(resumed.stderr, /Training resumes after iteration \d+ of 12/);
     t.is(await hashOfWeights(cwd, 12), await hashOfWeights(alone, 12));
+
+    // Gradients that travel as bfloat16 have other bits, which depend on the number of processes, but nearly the same values.
+    const halves = await cityscapesFolder(t, IMAGES);
+    const half = [...TRAIN, ...iterations, '--exchange', 'bf16', '--processes', '2'];
+    const exchanged = await fcnProcess(half, { ...options, cwd: halves });
+    t.is(exchanged.code, 0, exchanged.stderr);
+    t.like(recordOf(halves).details.train.parts, { processes: 2, shards: 4, halves: true });
+    t.not(await hashOfWeights(halves, 12), await hashOfWeights(alone, 12));
+    const [expected, losses] = [lossesOf(alone), lossesOf(halves)];
+    t.is(losses.length, 12);
+    t.is(losses[0], expected[0], 'nothing has travelled yet');
+    // Rounding errs by 2⁻⁹ of a gradient.
+    assertClose(t, losses, expected, { relative: 2 ** -9 }, 'losses');
+    const other = await fcnProcess([...half, '--resume'], { ...options, cwd: alone });
+    t.is(other.code, 2, 'a run with other bits is another run');
   },
 );
 
@@ -101,6 +131,45 @@ withMpi('SIGTERM to any process saves and ends all; an evaluation has the figure
   const [one, two] = [await figures(), await figures('--processes', '2')];
   t.deepEqual([one.processes, two.processes], [undefined, 2]);
   t.deepEqual(two.rest, one.rest);
+
+  const labels = path.join('data', 'cityscapes', 'gtFine', 'val');
+  const images = path.join('data', 'cityscapes', 'leftImg8bit', 'val');
+  writeFileSync(path.join(cwd, images, 'broken.png'), 'no image');
+  writeFileSync(path.join(cwd, labels, 'broken.png'), 'no image');
+  const recipe = ['--row', ROW, '--profile', 'smoke', '--engine', 'tensorflow', ...SET('width=4')];
+  const predicted = async (...more: string[]) => {
+    const command = ['predict', images, ...recipe, '--weights', weights, '--truth', labels, '--json', ...more];
+    const { code, stdout, stderr } = await fcnProcess(command, { ...options, cwd });
+    t.is(code, 2, stderr);
+    const report = JSON.parse(stdout);
+    const files = readdirSync(path.join(cwd, 'predictions'), { recursive: true, withFileTypes: true })
+      .filter((entry) => entry.isFile())
+      .map(({ parentPath, name }) => [name, readFileSync(path.join(parentPath, name), 'base64')])
+      .sort();
+    renameSync(path.join(cwd, 'predictions'), path.join(cwd, `predictions-${more.length}`));
+    for (const image of report.images) delete image.seconds;
+    return { report, files, problems: stderr.split('\n').filter((line) => /^(error|next):/.test(line)) };
+  };
+  const [whole, divided] = [await predicted(), await predicted('--processes', '2')];
+  t.true(whole.files.length >= 6 && whole.report.failed.length === 1);
+  t.deepEqual(divided, whole);
+});
+
+withMpi('a step is measured with several numbers of processes', async (t) => {
+  const cwd = await temporaryFolder(t);
+  const row = ['--profile', 'smoke', '--engine', 'tensorflow', ...SET('width=4', 'training.batch=4')];
+  const { code, stdout, stderr } = await fcnProcess(['benchmark', ROW, ...row, '--processes', '1,2'], {
+    ...options,
+    cwd,
+  });
+  t.is(code, 0, stderr);
+  const [one, two] = stdout.trimEnd().split('\n');
+  const line = (sent: string) =>
+    new RegExp(
+      `^\\d: .*s a step \\([\\d.]+\\), waiting [\\d.]+ %; .*s of processors \\([\\d.]+\\), the exchange [\\d.]+ % of it; ${sent} sent, .* of tensors$`,
+    );
+  t.regex(one!, line('0\\.0 MB'));
+  t.regex(two!, line('0\\.[1-9]\\d* MB'));
 });
 
 test.serial('one process trains in shards on any engine; what contradicts the launcher is refused', async (t) => {
@@ -114,8 +183,5 @@ test.serial('one process trains in shards on any engine; what contradicts the la
   const wrong = await fcn([...TRAIN, '--processes', '4'], { cwd, env });
   t.is(wrong.code, 2);
   t.regex(wrong.stderr, /^error: --processes 4, but the launcher has started 2\.$/m);
-  const record = JSON.parse(
-    readFileSync(path.join(cwd, 'results/records', readdirSync(path.join(cwd, 'results/records'))[0]!), 'utf8'),
-  );
-  t.like(record.details.train.parts, { processes: 1, shards: 4, imagesOfShard: 2 });
+  t.like(recordOf(cwd).details.train.parts, { processes: 1, shards: 4, imagesOfShard: 2 });
 });

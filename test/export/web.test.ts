@@ -1,7 +1,14 @@
+import { createHash } from 'node:crypto';
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import test from 'ava';
+import { predictedDataset } from '../../src/evaluation/evaluate.js';
+import type { TrainedNetwork } from '../../src/export/trained-network.js';
+import { writeWebFolder } from '../../src/export/web.js';
 import { MODEL_FILE, type WebModel } from '../../src/export/web-model.js';
+import { architecture, inferenceConvolutions } from '../../src/network/architecture.js';
+import { resolve } from '../../src/recipe/resolve.js';
+import { UserError } from '../../src/support/errors.js';
 import { packageRoot } from '../../src/support/package.js';
 import { readCheckpoint } from '../../src/weights/load.js';
 import { fcn } from '../helpers/command.js';
@@ -91,23 +98,40 @@ test('a folder is replaced only if it is an earlier page, and only when asked', 
   t.regex(size.stderr, /--size is for ONNX files/);
 });
 
+/** A row's network at its published size, with every weight the same. */
+async function networkOf(value: number): Promise<TrainedNetwork> {
+  const experiment = resolve({ row: ROW });
+  const weights = inferenceConvolutions(architecture(experiment.model)).map((spec) => {
+    const { path, geometry, inputChannels, outputChannels, kernel } = spec;
+    const filterShape = [kernel, kernel, inputChannels, outputChannels] as const;
+    const filter = new Float32Array(kernel ** 2 * inputChannels * outputChannels).fill(value);
+    return { path, geometry, filterShape, filter, bias: new Float32Array(outputChannels), gain: 1, offset: 0 };
+  });
+  const dataset = await predictedDataset(experiment);
+  return { experiment, dataset, weights, weightsSha256: '0'.repeat(64), trainedBy: null };
+}
+
 test('large networks come in parts, of which each can be checked', async (t) => {
-  const cwd = await temporaryFolder(t);
-  const { randomWeights } = await import('../helpers/web-page.js');
-  const { resolve } = await import('../../src/recipe/resolve.js');
-  const { model } = resolve({ row: ROW, overrides: ['width=64'] });
-  const weights = await randomWeights(cwd, { row: ROW, model });
-  const command = ['export', ROW, 'page', '--to', 'web', '--weights', weights];
-  const { code, stderr } = await fcn(command, { cwd });
-  t.is(code, 0, stderr);
-  const { parts } = await modelIn(path.join(cwd, 'page'));
+  const folder = path.join(await temporaryFolder(t), 'page');
+  const { parts } = (await writeWebFolder(folder, await networkOf(0.5), false)).model;
   t.is(parts.length, 2);
-  for (const { file, bytes } of parts) {
-    t.is((await readFile(path.join(cwd, 'page', file))).length, bytes);
+  for (const { file, bytes, sha256 } of parts) {
+    const written = await readFile(path.join(folder, file));
+    t.is(written.length, bytes);
+    t.is(createHash('sha256').update(written).digest('hex'), sha256);
     t.true(bytes <= 16 * 2 ** 20 + 2 ** 16);
   }
-  const all = await Promise.all(parts.map(({ file }) => readCheckpoint(path.join(cwd, 'page', file))));
+  const all = await Promise.all(parts.map(({ file }) => readCheckpoint(path.join(folder, file))));
   const names = all.flatMap(({ tensors }) => [...tensors.keys()]);
   t.is(new Set(names).size, names.length);
   t.true(names.includes('decode_head.conv_seg.weight') && names.includes('backbone.stem.0.weight'));
+});
+
+test('a weight beyond float16 is named, and nothing is left', async (t) => {
+  const cwd = await temporaryFolder(t);
+  const error = await t.throwsAsync(writeWebFolder(path.join(cwd, 'page'), await networkOf(7e4), false), {
+    instanceOf: UserError,
+  });
+  t.regex(error.message, /^backbone\.stem\.0\.weight holds 70000 .* but float16 ends at 65504/);
+  t.deepEqual(await readdir(cwd), []);
 });

@@ -5,10 +5,10 @@ import os from 'node:os';
 import path from 'node:path';
 import type { Readable, Writable } from 'node:stream';
 
-/** The browser of the tests: FCN_TEST_CHROMIUM, or the first that PATH has; null if there is none. */
+/** The browser of the tests: FCN_TEST_CHROMIUM, or the first that PATH has; null if there is none, or the variable is empty. */
 export function findChromium(): string | null {
   const given = process.env['FCN_TEST_CHROMIUM'];
-  if (given !== undefined) return given;
+  if (given !== undefined) return given === '' ? null : given;
   const names = ['chromium', 'chromium-browser', 'google-chrome'];
   const folders = (process.env['PATH'] ?? '').split(path.delimiter).filter((folder) => folder !== '');
   const candidates = names.flatMap((name) => folders.map((folder) => path.join(folder, name)));
@@ -43,6 +43,7 @@ interface Message {
 export class Chromium {
   private readonly answers = new Map<number, { resolve(result: unknown): void; reject(error: Error): void }>();
   private next = 1;
+  private hasEnded = false;
 
   private constructor(
     private readonly child: ChildProcess,
@@ -56,8 +57,11 @@ export class Chromium {
       for (const message of messages) this.take(JSON.parse(message) as Message);
     });
     child.on('exit', () => {
+      this.hasEnded = true;
       for (const { reject } of this.answers.values()) reject(new Error('Chromium has ended.'));
     });
+    // Its end is told by its exit.
+    (child.stdio[3] as Writable).on('error', () => {});
   }
 
   static async start(file: string, options: readonly string[] = []): Promise<Chromium> {
@@ -90,6 +94,7 @@ export class Chromium {
   }
 
   send<R>(method: string, params: object = {}, sessionId?: string): Promise<R> {
+    if (this.hasEnded) throw new Error('Chromium has ended.');
     const id = this.next++;
     const answer = new Promise<R>((resolve, reject) => {
       this.answers.set(id, { resolve: (result) => resolve(result as R), reject });

@@ -1,6 +1,6 @@
 import { resolve } from '../../src/recipe/resolve.js';
 import { memoryProblem } from '../../src/runs/memory-check.js';
-import { largestStageMemory } from '../../src/runs/stage-memory.js';
+import { largestStageMemory, stepMemory } from '../../src/runs/stage-memory.js';
 import { withEngine } from '../helpers/engines.js';
 
 const GB = 2 ** 30;
@@ -36,3 +36,29 @@ onEngine('the process is larger than its tensors, and not by much', async (t, en
     t.true(residentBytes! < 1.7 * peakBytes + beside, `${stage}: ${residentBytes} of ${peakBytes}`);
   }
 });
+
+/** Processes that are not started yet, all on this machine. */
+const processes = (count: number) => ({ count, here: count, group: null });
+
+onEngine(
+  'a process needs the memory of its shards, and those on one machine are counted together',
+  async (t, engine) => {
+    const experiment = resolve({ row: 'fcn_r50-d8_512x1024_40k_cityscapes', overrides: ['training.batch=8'] });
+    const two = await stepMemory(experiment, 'benchmark', 2, engine);
+    const four = await stepMemory(experiment, 'train', 8, engine, processes(4));
+    t.true(four.peakBytes <= two.peakBytes, `${four.peakBytes} of ${two.peakBytes}`);
+    t.is(four.processes, 4);
+    // Only the first one writes checkpoints.
+    t.true(four.togetherBytes > 3.7 * four.processBytes && four.togetherBytes < 4 * four.processBytes);
+    const elsewhere = await stepMemory(experiment, 'train', 8, engine, { ...processes(4), here: 1 });
+    t.is(elsewhere.togetherBytes, four.processBytes);
+
+    const run = { experiment, stages: ['train'] as const, processes: processes(2) };
+    const problem = await memoryProblem(run, engine, machine(12 * GB));
+    t.regex(
+      problem!.message,
+      /needs about 1[5-9]\.\d+ GB of memory in a training step in 2 processes on this machine \(up to [78]\.\d+ GB in each: .*, but 12\.00 GB are available/,
+    );
+    t.is(problem!.changes[0], 'training.batch=4');
+  },
+);

@@ -17,13 +17,18 @@ export interface MpiAddon {
   /** What the MPI library says of itself. */
   readonly library: string;
   /** Starts MPI, with all processes of the run. @param silence Seconds without a sign of life after which a process is lost. */
-  start(listener: MpiListener, silence: number): { readonly rank: number; readonly size: number };
+  start(
+    listener: MpiListener,
+    silence: number,
+  ): { readonly rank: number; readonly size: number /** Processes on this machine. */; readonly here: number };
   /** @param owners The process of each summand. @param additions Pairs: the second summand is added to the first. */
   setSumPlan(owners: Int32Array, additions: Int32Array, halves: boolean): void;
   gatherNumbers(ticket: number, values: Float64Array): void;
   send(rank: number, bytes: Uint8Array): void;
   /** Bytes of all exchanges that this process has sent. */
   bytesSent(): number;
+  /** Processor time of the thread of MPI. */
+  exchangeSeconds(): number;
   /** @param together Whether all processes call it, so that MPI can end as it should. */
   stop(together: boolean): void;
 }

@@ -4,7 +4,7 @@ import { flagsAlone, type RunCheck } from '../../runs/run-check.js';
 import { UserError } from '../../support/errors.js';
 import { listNames } from '../../support/format.js';
 import { askedMemory, gpusOf, readClusterOptions } from '../cluster-options.js';
-import type { Executor, JobCheckOptions } from '../executor.js';
+import { type Executor, type JobCheckOptions, onOneMachine } from '../executor.js';
 import type { JobDescription } from '../job.js';
 import { manifestOf } from './manifest.js';
 
@@ -31,7 +31,7 @@ export const kubernetesExecutor: Executor = {
     return { hasGpu, mainMemory: hasGpu ? null : askedMemory(asked) };
   },
 
-  processesOf: (_, asked) => asked,
+  processesOf: (_, asked) => onOneMachine(asked),
   srunPlugin: async () => null,
 
   async check(job, _, options) {

@@ -2,7 +2,7 @@ import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { stateOf } from '../../runs/directory.js';
 import { inspectLock } from '../../support/lock-file.js';
-import type { Executor, ExecutorContext } from '../executor.js';
+import { type Executor, type ExecutorContext, onOneMachine } from '../executor.js';
 import type { Job } from '../job.js';
 import { checkTogether } from './checks.js';
 import { localOptionsOf } from './options.js';
@@ -15,7 +15,7 @@ export const localExecutor: Executor = {
   isForeground: true,
 
   machineOf: async () => null,
-  processesOf: (_, asked) => asked,
+  processesOf: (_, asked) => onOneMachine(asked),
   srunPlugin: async () => null,
 
   check: checkTogether,

@@ -28,7 +28,9 @@ export const slurmExecutor: Executor = {
 
   processesOf(options, asked) {
     const { nodes = 1 } = readClusterOptions(options);
-    return asked ?? (nodes > 1 ? nodes : undefined);
+    const count = asked ?? (nodes > 1 ? nodes : undefined);
+    // Nodes share them equally.
+    return count === undefined ? undefined : { count, here: Math.ceil(count / nodes) };
   },
 
   srunPlugin: (options) => srunPlugin(readClusterOptions(options)),

@@ -68,7 +68,9 @@ function ownBatchNormKernels(operations: Operations): BatchNormKernels & Sharded
 
     batchNormMoments: (x) => operations.run('FcnBatchNormMoments', [operations.typeOf(x)], [x]),
 
-    joinShards: (parts) => operations.concatenate(parts, 0),
+    // TensorFlow joins two tensors or more.
+    joinShards: (parts) =>
+      parts.length === 1 ? operations.engine.tf.clone(parts[0]!) : operations.concatenate(parts, 0),
 
     batchNormOfShards(x, { gamma, beta, epsilon }, activation, moments) {
       const inputs = [x, gamma, beta, activation.residual ?? x, moments];

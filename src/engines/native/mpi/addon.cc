@@ -125,7 +125,7 @@ fcn::Group &TheGroup() {
   return *fcn::GroupOfProcess();
 }
 
-// start(listener, silence): starts MPI with all processes. Returns {rank, size}.
+// start(listener, silence): starts MPI with all processes. Returns {rank, size, here}.
 napi_value Start(napi_env env, napi_callback_info info) {
   return Guarded(env, [&] {
     const Arguments arguments(env, info);
@@ -147,12 +147,14 @@ napi_value Start(napi_env env, napi_callback_info info) {
       throw;
     }
     napi_value result;
-    napi_value number;
     Check(napi_create_object(env, &result));
-    Check(napi_create_int32(env, TheGroup().rank(), &number));
-    Check(napi_set_named_property(env, result, "rank", number));
-    Check(napi_create_int32(env, TheGroup().size(), &number));
-    Check(napi_set_named_property(env, result, "size", number));
+    const std::pair<const char *, int> numbers[] = {
+        {"rank", TheGroup().rank()}, {"size", TheGroup().size()}, {"here", TheGroup().here()}};
+    for (const auto &[property, value] : numbers) {
+      napi_value number;
+      Check(napi_create_int32(env, value, &number));
+      Check(napi_set_named_property(env, result, property, number));
+    }
     return result;
   });
 }
@@ -189,13 +191,20 @@ napi_value Send(napi_env env, napi_callback_info info) {
   });
 }
 
+napi_value Number(napi_env env, double value) {
+  napi_value result;
+  Check(napi_create_double(env, value, &result));
+  return result;
+}
+
 // bytesSent(): by exchanges so far.
 napi_value BytesSent(napi_env env, napi_callback_info) {
-  return Guarded(env, [&] {
-    napi_value result;
-    Check(napi_create_double(env, static_cast<double>(TheGroup().BytesSent()), &result));
-    return result;
-  });
+  return Guarded(env, [&] { return Number(env, static_cast<double>(TheGroup().BytesSent())); });
+}
+
+// exchangeSeconds(): processor time of the thread of MPI so far.
+napi_value ExchangeSeconds(napi_env env, napi_callback_info) {
+  return Guarded(env, [&] { return Number(env, TheGroup().ProcessorSeconds()); });
 }
 
 // stop(together)
@@ -226,6 +235,7 @@ napi_value Initialise(napi_env env, napi_value exports) {
         {"gatherNumbers", nullptr, GatherNumbers, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
         {"send", nullptr, Send, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
         {"bytesSent", nullptr, BytesSent, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
+        {"exchangeSeconds", nullptr, ExchangeSeconds, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
         {"stop", nullptr, Stop, nullptr, nullptr, nullptr, napi_enumerable, nullptr},
     };
     Check(napi_define_properties(env, exports, sizeof functions / sizeof functions[0], functions));

@@ -33,6 +33,8 @@ class Exchange {
   virtual void Start(const Peers &peers, const Tags &tags) = 0;
   // Whether it is complete. Called again and again until it is.
   virtual bool Advance() = 0;
+  // Whether this process computes nothing until it is complete.
+  virtual bool IsAwaited() const { return true; }
   // What it brought, if that is not in a tensor.
   virtual std::vector<double> Result() { return {}; }
   // Bytes that this process sends to others.

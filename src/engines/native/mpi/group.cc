@@ -1,5 +1,7 @@
 #include "group.h"
 
+#include <time.h>
+
 #include <algorithm>
 
 #if defined(__linux__)
@@ -19,6 +21,12 @@ constexpr int kMessage = 2;
 constexpr milliseconds kBeat{500};
 // Exchanges that may overlap before a tag is used again. MPI guarantees tags up to 32767.
 constexpr int32_t kTagged = 8192;
+// Most time between two looks at MPI: while the computation waits for an exchange, while one is under way, and while there is none. A
+// look takes some microseconds of a processor that is computing, too.
+constexpr microseconds kWhileAwaited{200};
+constexpr microseconds kWhileExchanging{1000};
+constexpr microseconds kWhileIdle{5000};
+constexpr microseconds kShortest{10};
 // Waiting for the others when all end, at most.
 constexpr seconds kFarewell{5};
 
@@ -96,6 +104,10 @@ void Group::Initialise() {
   MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN);
   CheckMpi(MPI_Comm_rank(MPI_COMM_WORLD, &rank_));
   CheckMpi(MPI_Comm_size(MPI_COMM_WORLD, &size_));
+  MPI_Comm here = MPI_COMM_NULL;
+  CheckMpi(MPI_Comm_split_type(MPI_COMM_WORLD, MPI_COMM_TYPE_SHARED, rank_, MPI_INFO_NULL, &here));
+  CheckMpi(MPI_Comm_size(here, &here_));
+  CheckMpi(MPI_Comm_free(&here));
   for (MPI_Comm *group : {&exchange_group_, &message_group_}) {
     CheckMpi(MPI_Comm_dup(MPI_COMM_WORLD, group));
     MPI_Comm_set_errhandler(*group, MPI_ERRORS_RETURN);
@@ -111,6 +123,7 @@ void Group::Run() {
     moved = AdvanceMessages() || moved;
     Beat(Clock::now());
     if (moved) active_since = Clock::now();
+    CountTime();
     Wait(active_since);
   }
   End();
@@ -241,12 +254,20 @@ void Group::Fail(int rank, const std::string &why) {
   active_.clear();
 }
 
+void Group::CountTime() {
+  timespec used{};
+  if (clock_gettime(CLOCK_THREAD_CPUTIME_ID, &used) != 0) return;
+  processor_seconds_ = static_cast<double>(used.tv_sec) + 1e-9 * static_cast<double>(used.tv_nsec);
+}
+
 // The longer nothing has happened, the longer: a short exchange ends at once, and a long wait takes no time of the processor.
 void Group::Wait(Clock::time_point idle_since) {
   const auto idle = duration_cast<microseconds>(Clock::now() - idle_since);
-  const bool expects = !active_.empty() || !outgoing_.empty() || !incoming_.empty();
-  const microseconds most = expects ? microseconds(200) : microseconds(1000);
-  const microseconds time = std::clamp(idle / 8, microseconds(10), most);
+  const bool is_awaited = !outgoing_.empty() || !incoming_.empty() ||
+                          std::any_of(active_.begin(), active_.end(),
+                                      [](const auto &exchange) { return exchange->IsAwaited(); });
+  const microseconds most = is_awaited ? kWhileAwaited : active_.empty() ? kWhileIdle : kWhileExchanging;
+  const microseconds time = std::clamp(idle / 4, kShortest, most);
   std::unique_lock<std::mutex> lock(mutex_);
   changed_.wait_for(lock, time, [this] { return stop_ || !submitted_.empty() || !to_send_.empty(); });
 }

@@ -37,7 +37,11 @@ class Group {
 
   int rank() const { return rank_; }
   int size() const { return size_; }
+  // Processes on this machine, this one included.
+  int here() const { return here_; }
   int64_t BytesSent() const { return bytes_sent_; }
+  // Processor time of the thread of MPI, as of its last look at MPI.
+  double ProcessorSeconds() const { return processor_seconds_; }
 
   // Must be set before the first sum.
   SumPlan plan;
@@ -68,6 +72,7 @@ class Group {
   bool AdvanceMessages();
   void Receive();
   void Beat(Clock::time_point now);
+  void CountTime();
   void Fail(int rank, const std::string &why);
   void Wait(Clock::time_point idle_since);
   void End();
@@ -76,6 +81,7 @@ class Group {
   const std::chrono::duration<double> silence_;
   int rank_ = 0;
   int size_ = 1;
+  int here_ = 1;
   // Of exchanges, and of messages and signs of life.
   MPI_Comm exchange_group_ = MPI_COMM_NULL;
   MPI_Comm message_group_ = MPI_COMM_NULL;
@@ -101,6 +107,7 @@ class Group {
   bool failed_ = false;
   std::string failure_;
   std::atomic<int64_t> bytes_sent_{0};
+  std::atomic<double> processor_seconds_{0};
 };
 
 }  // namespace fcn

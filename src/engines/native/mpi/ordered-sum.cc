@@ -25,6 +25,18 @@ FCN_CLONES void Widen(const Bfloat16 *FCN_RESTRICT from, float *FCN_RESTRICT to,
   for (int64_t i = 0; i < count; ++i) to[i] = Load(from + i);
 }
 
+// Room for values that are to be received: unlike a vector's, it is not filled with zeros first.
+template <typename T>
+class Room {
+ public:
+  void Make(int64_t count) { values_.reset(new T[count]); }
+  void Free() { values_.reset(); }
+  T *data() const { return values_.get(); }
+
+ private:
+  std::unique_ptr<T[]> values_;
+};
+
 struct Range {
   int64_t begin, end;
   int64_t Count() const { return end - begin; }
@@ -69,6 +81,9 @@ class Sum : public Exchange {
     return true;
   }
 
+  // Most of it happens while the backward pass goes on.
+  bool IsAwaited() const override { return false; }
+
   int64_t BytesSent(const Peers &peers) const override {
     const int64_t element = plan_.halves ? sizeof(Bfloat16) : sizeof(float);
     const Range own = {peers.rank * count_ / peers.size, (peers.rank + 1) * count_ / peers.size};
@@ -90,7 +105,7 @@ class Sum : public Exchange {
   void NarrowOwn() {
     narrow_.resize(own_.size());
     for (size_t slot = 0; slot < own_.size(); ++slot) {
-      narrow_[slot].resize(count_);
+      narrow_[slot].Make(count_);
       Narrow(Own(slot), narrow_[slot].data(), count_);
       Widen(narrow_[slot].data() + range_.begin, Own(slot) + range_.begin, range_.Count());
     }
@@ -106,12 +121,11 @@ class Sum : public Exchange {
   }
 
   void ReceiveSummand(size_t i) {
-    received_[i].resize(range_.Count());
-    // The upper half of the room takes what is to be widened.
+    received_[i].Make(range_.Count());
     const int64_t bytes = range_.Count() * (plan_.halves ? sizeof(Bfloat16) : sizeof(float));
     if (plan_.halves) {
       received_narrow_.resize(plan_.owners.size());
-      received_narrow_[i].resize(range_.Count());
+      received_narrow_[i].Make(range_.Count());
       summands_.Receive(peers_.group, received_narrow_[i].data(), bytes, plan_.owners[i], tags_.first_pass);
     } else {
       summands_.Receive(peers_.group, received_[i].data(), bytes, plan_.owners[i], tags_.first_pass);
@@ -136,14 +150,14 @@ class Sum : public Exchange {
     const float *sum = Summand(0);
     float *result = Own(0) + range_.begin;
     if (sum != result) std::memcpy(result, sum, range_.Count() * sizeof(float));
-    std::vector<std::vector<float>>().swap(received_);
+    for (Room<float> &received : received_) received.Free();
   }
 
   void SendSum() {
     const void *data = Own(0) + range_.begin;
     int64_t bytes = range_.Count() * sizeof(float);
     if (plan_.halves) {
-      narrow_sum_.resize(count_);
+      narrow_sum_.Make(count_);
       Narrow(Own(0) + range_.begin, narrow_sum_.data() + range_.begin, range_.Count());
       data = narrow_sum_.data() + range_.begin;
       bytes = range_.Count() * sizeof(Bfloat16);
@@ -176,9 +190,9 @@ class Sum : public Exchange {
   Range range_{};
   Requests sent_, summands_, sums_;
   // By number of the summand; those of this process are empty.
-  std::vector<std::vector<float>> received_;
-  std::vector<std::vector<Bfloat16>> received_narrow_, narrow_;
-  std::vector<Bfloat16> narrow_sum_;
+  std::vector<Room<float>> received_;
+  std::vector<Room<Bfloat16>> received_narrow_, narrow_;
+  Room<Bfloat16> narrow_sum_;
   bool added_ = false;
   bool receiving_ = false;
 };
