@@ -55,7 +55,7 @@ const GROUPS = {
   ],
   wasm: [
     ...['network/overflow.wasm', 'parity/inference.wasm', 'parity/training.wasm', 'runs/evaluate-best.wasm'],
-    ...['runs/validation.wasm', 'training/best.wasm', 'training/non-finite.wasm', 'training/shards.wasm'],
+    ...['runs/validation.wasm', 'training/best.wasm', 'training/non-finite.wasm'],
     ...['training/start.wasm', 'training/step.wasm', 'training/validation.wasm'],
   ],
   weights: ['weights/*'],
