@@ -65,7 +65,11 @@ async function startGroup({ engine: options, halves }: JoinOptions, { size }: La
 
 /** In process 0. */
 async function lead(options: JoinOptions, launched: Launched): Promise<Joined> {
-  const group = await startGroup(options, launched);
+  const group = await startGroup(options, launched).catch((error: unknown) => {
+    // The launcher hears the exit code of this mistake.
+    reportToLauncher(0, endGently);
+    throw error;
+  });
   reportToLauncher(0, endGently);
   const leave = (error: unknown) => {
     const code = Number(process.exitCode ?? 0);

@@ -18,10 +18,10 @@ export default class Export extends BaseCommand {
     'images. The file also holds the classes, their colours, and the hashes of weights and recipe. ' +
     'The network sees images at the size at which it gets them: fcn predict first fits them into the scale of the recipe, which the file names.';
   static override examples = [
-    '<%= config.bin %> <%= command.id %> camvid_r18-d8:best street.onnx',
+    '<%= config.bin %> <%= command.id %> camvid_r18-d8 street.onnx',
     '<%= config.bin %> <%= command.id %> fcn_r50-d8_512x1024_40k_cityscapes --weights published city.onnx',
     '<%= config.bin %> <%= command.id %> RUN street.onnx --input raw --output classes --size 360x480',
-    '<%= config.bin %> <%= command.id %> camvid_r18-d8:best page --to web',
+    '<%= config.bin %> <%= command.id %> camvid_r18-d8 page --to web',
   ];
   static override args = {
     name: Args.string({
@@ -89,6 +89,13 @@ export default class Export extends BaseCommand {
       note: (text: string) => this.note(text),
       display: this.displayMode(),
     };
+    const isOnnxName = args.output.endsWith('.onnx');
+    if (isOnnxName !== (flags.to === 'onnx')) {
+      const [expected, next] = isOnnxName
+        ? ['a folder', 'Name a folder, or leave out --to web.']
+        : ['NAME.onnx', 'Name a file that ends in .onnx, or give --to web.'];
+      throw new UserError(`${args.output}: expected ${expected}.`, next);
+    }
     if (flags.to === 'web') {
       const ofOnnx = ONNX_FLAGS.find((name) => this.isGiven(name));
       if (ofOnnx !== undefined) {

@@ -18,7 +18,7 @@ export default class Serve extends BaseCommand {
     'and exits with 0. Try: curl --data-binary @IMAGE http://127.0.0.1:8080/predict --output labels.png. Only programs of this machine reach it, unless --host says otherwise. Standard error has a line for each request. ' +
     'With --json, standard output has one line of JSON once it answers.';
   static override examples = [
-    '<%= config.bin %> <%= command.id %> camvid_r18-d8:best',
+    '<%= config.bin %> <%= command.id %> camvid_r18-d8',
     '<%= config.bin %> <%= command.id %> fcn_r50-d8_512x1024_40k_cityscapes --weights published --port 9000',
   ];
   static override args = {

@@ -1,5 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { cp, readdir, readFile, rename, rm } from 'node:fs/promises';
+import type { Dirent } from 'node:fs';
+import { cp, readdir, readFile, rename, rm, rmdir } from 'node:fs/promises';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { MEAN_RGB, STD_RGB } from '../data/transforms/normalise.js';
@@ -40,69 +41,92 @@ export interface WebFolder {
 }
 
 /**
- * Writes a folder with a page that runs a network in a browser. The folder appears complete or not at all.
- * @param replace Whether an earlier such folder is replaced.
- * @throws UserError if the folder holds something else, or cannot be written; if a weight is beyond float16.
+ * Writes a folder with a page that runs a network in a browser. A new folder appears complete or not at all. An existing one stays the
+ * same folder: its files are written aside and then put in place, the description last, so that a page never reads weights of another.
+ * @param replace Whether an earlier page in the folder is replaced.
+ * @throws UserError if the folder holds something else, or cannot be written; if a weight is beyond float16. What the signal aborts with.
  */
-export async function writeWebFolder(folder: string, network: TrainedNetwork, replace: boolean): Promise<WebFolder> {
-  await requireReplaceable(folder, replace);
+export async function writeWebFolder(
+  folder: string,
+  network: TrainedNetwork,
+  { replace, signal }: { readonly replace: boolean; readonly signal?: AbortSignal },
+): Promise<WebFolder> {
   const target = path.resolve(folder);
-  const beside = (what: string) =>
-    path.join(path.dirname(target), `.${path.basename(target)}.${randomBytes(4).toString('hex')}.${what}`);
-  const temporary = beside('tmp');
+  const old = await replaceableFiles(folder, replace);
+  const random = `${randomBytes(4).toString('hex')}.tmp`;
+  const temporary = old === null ? `${target}.${random}` : path.join(target, `.${random}`);
   try {
     await makeFolder(temporary);
-    const sources = pageFiles();
-    for (const [name, source] of sources) await cp(source, path.join(temporary, name));
-    const parts = await writeWeights(temporary, network);
+  } catch (error) {
+    throw explainFileError(error, folder, 'write');
+  }
+  try {
+    for (const [name, source] of pageFiles()) await cp(source, path.join(temporary, name));
+    const parts = await writeWeights(temporary, network, signal);
     const model = webModel(network, parts);
     await writeFileAtomic(path.join(temporary, MODEL_FILE), `${JSON.stringify(model, null, 2)}\n`);
-    await exchange(temporary, target, beside('old'));
-    return { model, ...(await contents(target)) };
+    const written = await contents(temporary);
+    signal?.throwIfAborted();
+    if (old === null) await rename(temporary, target);
+    else await putInPlace(temporary, target, { files: written.files, old });
+    return { model, ...written };
   } catch (error) {
     await rm(temporary, { recursive: true, force: true });
     throw explainFileError(error, folder, 'write');
   }
 }
 
-/** Puts a new folder in the place of an old one, if there is one. */
-async function exchange(folder: string, target: string, aside: string): Promise<void> {
-  const isThere = await rename(target, aside).then(
-    () => true,
-    (error: NodeJS.ErrnoException) => {
-      if (error.code === 'ENOENT') return false;
-      throw error;
-    },
-  );
-  try {
-    await rename(folder, target);
-  } catch (error) {
-    if (isThere) await rename(aside, target);
-    throw error;
-  }
-  if (isThere) await rm(aside, { recursive: true, force: true });
+/** Moves files into a folder in the place of others, the description last. */
+async function putInPlace(
+  from: string,
+  folder: string,
+  { files, old }: { readonly files: readonly string[]; readonly old: readonly string[] },
+): Promise<void> {
+  const isDescription = (name: string) => Number(name === MODEL_FILE);
+  for (const name of [...files].sort((one, other) => isDescription(one) - isDescription(other)))
+    await rename(path.join(from, name), path.join(folder, name));
+  for (const name of old.filter((each) => !files.includes(each))) await rm(path.join(folder, name));
+  await rmdir(from);
 }
 
-/** @throws UserError unless the folder is absent, empty, or an earlier export that may be replaced. */
-export async function requireReplaceable(folder: string, replace: boolean): Promise<void> {
-  const names = await readdir(folder).catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'ENOENT') return [];
+/**
+ * The files of a page that may be replaced; null if the folder is absent.
+ * @throws UserError unless the folder is absent, empty, or holds an earlier export that may be replaced, and nothing else.
+ */
+export async function replaceableFiles(folder: string, replace: boolean): Promise<readonly string[] | null> {
+  if (folder === '') throw new UserError('The name of the folder is empty.', 'Name the folder to write.');
+  const entries = await readdir(path.resolve(folder), { withFileTypes: true }).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return null;
     throw explainFileError(error, folder, 'read');
   });
-  if (names.length === 0) return;
+  if (entries === null || entries.length === 0) return entries === null ? null : [];
   const known = new Set([...pageFiles().keys(), MODEL_FILE]);
-  const foreign = names.find((name) => !known.has(name) && !PART_NAME.test(name));
-  if (foreign !== undefined) {
+  const isOfPage = (entry: Dirent) => entry.isFile() && (known.has(entry.name) || PART_NAME.test(entry.name));
+  const foreign = entries.find((entry) => !isOfPage(entry));
+  const names = entries.map(({ name }) => name);
+  if (foreign !== undefined || !(await describesPage(path.resolve(folder, MODEL_FILE)))) {
     throw new UserError(
-      `${folder} is not empty: it holds ${foreign}, which is not of an exported page.`,
+      `${folder} is not empty: it holds ${foreign?.name ?? names[0]}, which is not of an exported page.`,
       'Choose another folder, or an empty one.',
     );
   }
-  if (replace) return;
+  if (replace) return names;
   throw new UserError(
     `${folder} holds an exported page already.`,
     'Choose another folder, or give --force to replace it.',
   );
+}
+
+/** Whether a file is the description of an exported page, of any version. */
+async function describesPage(file: string): Promise<boolean> {
+  try {
+    const { format } = JSON.parse(await readFile(file, 'utf8')) as Partial<WebModel>;
+    return typeof format === typeof WEB_FORMAT;
+  } catch (error) {
+    if (error instanceof SyntaxError || error instanceof TypeError) return false;
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return false;
+    throw explainFileError(error, file, 'read');
+  }
 }
 
 /** Each convolution's filter in float16 and bias in float32. */
@@ -127,7 +151,11 @@ function tensorsOf({ weights }: TrainedNetwork): WritableTensor[] {
   ]);
 }
 
-async function writeWeights(folder: string, network: TrainedNetwork): Promise<WebModel['parts']> {
+async function writeWeights(
+  folder: string,
+  network: TrainedNetwork,
+  signal: AbortSignal | undefined,
+): Promise<WebModel['parts']> {
   const groups: WritableTensor[][] = [];
   let bytes = Number.POSITIVE_INFINITY;
   for (const tensor of tensorsOf(network)) {
@@ -140,6 +168,7 @@ async function writeWeights(folder: string, network: TrainedNetwork): Promise<We
   }
   const parts: WebModel['parts'][number][] = [];
   for (const [i, tensors] of groups.entries()) {
+    signal?.throwIfAborted();
     const file = `weights-${String(i).padStart(2, '0')}.safetensors`;
     await writeSafetensors(path.join(folder, file), tensors);
     const written = await readFile(path.join(folder, file));

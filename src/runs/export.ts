@@ -5,7 +5,7 @@ import { networkMetadata } from '../export/onnx/metadata.js';
 import { encodeModel, type OnnxModel } from '../export/onnx/model.js';
 import { type GraphOptions, networkGraph } from '../export/onnx/network.js';
 import type { TrainedNetwork } from '../export/trained-network.js';
-import { requireReplaceable, writeWebFolder } from '../export/web.js';
+import { replaceableFiles, writeWebFolder } from '../export/web.js';
 import type { WebModel } from '../export/web-model.js';
 import { createKernels } from '../kernels/create.js';
 import { architecture } from '../network/architecture.js';
@@ -123,9 +123,9 @@ export async function exportOnnx(options: OnnxOptions): Promise<OnnxExport> {
  */
 export async function exportWebPage(options: ExportOptions): Promise<WebExport> {
   const { output, force } = options;
-  await requireReplaceable(output, force);
+  await replaceableFiles(output, force);
   const network = await openNetwork(options);
-  const { files, bytes, model } = await writeWebFolder(output, network, force);
+  const { files, bytes, model } = await writeWebFolder(output, network, { replace: force, signal: options.signal });
   const { file: weights, loadReport, experiment } = network;
   return { row: experiment.row, weights, loadReport, output, bytes, files, model };
 }

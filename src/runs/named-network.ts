@@ -34,9 +34,13 @@ async function weightsOf({ name, weights, runs }: NetworkName, command: string):
   if (weights !== undefined) return findWeights(weights, runs);
   const found = await findWeights(name, runs).catch((error: unknown) => {
     if (!(error instanceof UserError)) throw error;
-    throw new UserError(error.message, `${error.next ?? ''} Or give --weights: then ${name} is the row.`.trim(), {
-      cause: error,
-    });
+    throw new UserError(
+      error.message,
+      name.includes(':') ? error.next : `${error.next ?? ''} Or give --weights: then ${name} is the row.`.trim(),
+      {
+        cause: error,
+      },
+    );
   });
   if (found.run !== null) return found;
   throw new UserError(

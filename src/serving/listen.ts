@@ -38,6 +38,8 @@ function explainListenError(error: NodeJS.ErrnoException, host: string, port: nu
 
 /** @throws UserError if the port is in use, or the host is not this machine. */
 export async function listen(server: Server, host: string, port: number): Promise<Listening> {
+  // Node would listen on all addresses.
+  if (host === '') throw new UserError('--host is empty.', OTHER_HOST);
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
     server.listen({ host, port }, () => {

@@ -126,7 +126,7 @@ async function makePage(
   const folder = await mkdtemp(path.join(os.tmpdir(), 'fcn-serve-'));
   closing.push(() => rm(folder, { recursive: true, force: true }));
   try {
-    await writeWebFolder(folder, { ...described, weights }, true);
+    await writeWebFolder(folder, { ...described, weights }, { replace: true });
     return await siteOfFolder(folder);
   } catch (error) {
     if (!(error instanceof UserError)) throw error;

@@ -4,6 +4,8 @@ interface CameraEvents {
   /** Shows a frame's classes; settles when the next one may come. */
   onFrame(bitmap: ImageBitmap, isLive: boolean): Promise<void>;
   onError(message: string): void;
+  /** The camera gives no more pictures by itself. */
+  onStill(): void;
 }
 
 /** The camera: single pictures, and one after the other while it is live. */
@@ -66,6 +68,7 @@ export class Camera {
   }
 
   private setLive(isLive: boolean): void {
+    if (this.isLive && !isLive) this.events.onStill();
     this.isLive = isLive;
     this.live.setAttribute('aria-pressed', String(isLive));
   }

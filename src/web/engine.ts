@@ -49,7 +49,8 @@ async function startBest(folder: string): Promise<StartedEngine> {
 
 async function startGpu(): Promise<StartedEngine> {
   const found = await findAdapter();
-  if (found.adapter === null) throw new Error(`WebGPU cannot be used: ${found.reason}.`);
+  if (found.adapter === null)
+    throw new Error(`WebGPU cannot be used: ${found.reason}. Choose WebAssembly, or the best there is.`);
   return startWebgpu(found.adapter);
 }
 

@@ -47,6 +47,7 @@ class Page {
         return this.segment(bitmap, 'camera', isLive);
       },
       onError: showError,
+      onStill: () => showStatus('The last picture of the camera.'),
     });
     this.client = this.start();
     this.describe();
@@ -203,11 +204,16 @@ async function readModel(): Promise<WebModel> {
       throw new Error(`${MODEL_FILE} is damaged.`);
     },
   );
-  if (model.format !== WEB_FORMAT) throw new Error(`${MODEL_FILE} is not what this page reads (${WEB_FORMAT}).`);
+  if (model?.format !== WEB_FORMAT) throw new Error(`${MODEL_FILE} is not what this page reads (${WEB_FORMAT}).`);
   return model;
 }
 
-readModel().then(
-  (model) => new Page(model),
-  (error: Error) => showError(`The page cannot be started: ${error.message}`),
-);
+readModel()
+  .then((model) => new Page(model))
+  .catch((error: Error) =>
+    showError(
+      location.protocol === 'file:'
+        ? 'A browser does not start this page from a disk. Put its folder on a web server, for instance: python3 -m http.server'
+        : `The page cannot be started: ${error.message}`,
+    ),
+  );

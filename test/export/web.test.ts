@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, stat, symlink, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import test from 'ava';
 import { predictedDataset } from '../../src/evaluation/evaluate.js';
@@ -98,6 +98,48 @@ test('a folder is replaced only if it is an earlier page, and only when asked', 
   t.regex(size.stderr, /--size is for ONNX files/);
 });
 
+test('nothing but a page is ever replaced, whatever the folder is called', async (t) => {
+  const cwd = await temporaryFolder(t);
+  await writeFile(path.join(cwd, 'thesis.txt'), 'mine');
+  const to = (folder: string, ...more: string[]) => fcn(['export', ROW, folder, ...COMMAND.slice(3), ...more], { cwd });
+  const empty = await to('');
+  t.is(empty.code, 2);
+  t.regex(empty.stderr, /The name of the folder is empty/);
+  // It names the working folder, though "absent" does not exist.
+  const indirect = await to('absent/..', '--force');
+  t.is(indirect.code, 2);
+  t.regex(indirect.stderr, /is not empty: it holds thesis\.txt/);
+  for (const [name, write] of [
+    ['folder', (folder: string) => mkdir(path.join(folder, MODEL_FILE))],
+    ['own-page', (folder: string) => writeFile(path.join(folder, 'index.html'), 'mine')],
+    ['own-model', (folder: string) => writeFile(path.join(folder, MODEL_FILE), 'null')],
+  ] as const) {
+    await mkdir(path.join(cwd, name));
+    await write(path.join(cwd, name));
+    const refused = await to(name, '--force');
+    t.is(refused.code, 2, name);
+    t.regex(refused.stderr, new RegExp(`${name} is not empty: it holds `));
+    t.is((await readdir(path.join(cwd, name))).length, 1);
+  }
+  const long = await to('a'.repeat(250));
+  t.is(long.code, 2, long.stderr);
+  t.deepEqual((await readdir(cwd)).sort(), ['folder', 'own-model', 'own-page', 'thesis.txt']);
+});
+
+test('a page is put into an existing folder, also through a link, and the folder stays the same', async (t) => {
+  const cwd = await temporaryFolder(t);
+  await mkdir(path.join(cwd, 'real'), { mode: 0o750 });
+  await symlink('real', path.join(cwd, 'page'));
+  const before = await stat(path.join(cwd, 'real'));
+  t.is((await fcn(COMMAND, { cwd })).code, 0);
+  const again = await fcn([...COMMAND, '--force'], { cwd });
+  t.is(again.code, 0, again.stderr);
+  t.deepEqual((await readdir(path.join(cwd, 'real'))).sort(), FILES);
+  const after = await stat(path.join(cwd, 'real'));
+  t.deepEqual([after.ino, after.mode], [before.ino, before.mode]);
+  t.deepEqual((await readdir(cwd)).sort(), ['page', 'real']);
+});
+
 /** A row's network at its published size, with every weight the same. */
 async function networkOf(value: number): Promise<TrainedNetwork> {
   const experiment = resolve({ row: ROW });
@@ -113,7 +155,7 @@ async function networkOf(value: number): Promise<TrainedNetwork> {
 
 test('large networks come in parts, of which each can be checked', async (t) => {
   const folder = path.join(await temporaryFolder(t), 'page');
-  const { parts } = (await writeWebFolder(folder, await networkOf(0.5), false)).model;
+  const { parts } = (await writeWebFolder(folder, await networkOf(0.5), { replace: false })).model;
   t.is(parts.length, 2);
   for (const { file, bytes, sha256 } of parts) {
     const written = await readFile(path.join(folder, file));
@@ -129,7 +171,7 @@ test('large networks come in parts, of which each can be checked', async (t) => 
 
 test('a weight beyond float16 is named, and nothing is left', async (t) => {
   const cwd = await temporaryFolder(t);
-  const error = await t.throwsAsync(writeWebFolder(path.join(cwd, 'page'), await networkOf(7e4), false), {
+  const error = await t.throwsAsync(writeWebFolder(path.join(cwd, 'page'), await networkOf(7e4), { replace: false }), {
     instanceOf: UserError,
   });
   t.regex(error.message, /^backbone\.stem\.0\.weight holds 70000 .* but float16 ends at 65504/);

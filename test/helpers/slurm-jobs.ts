@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { executorOf } from '../../src/jobs/executors.js';
 import { findJob } from '../../src/jobs/names.js';
 import { type ObservedJob, type ObservedTask, observeJob } from '../../src/jobs/observe.js';
-import { type CommandResult, fcn } from './command.js';
+import { type CommandResult, fcn, fcnProcess } from './command.js';
 import type { Slurm } from './slurm.js';
 
 /** A job of a Slurm, and the folder of the commands. */
@@ -26,7 +26,11 @@ export function fcnWith(slurm: Slurm, cwd: string, ...parameters: string[]): Pro
 
 /** Submits a job; the command must succeed. */
 export async function submit(slurm: Slurm, cwd: string, ...parameters: string[]): Promise<SlurmJob> {
-  const { code, stderr } = await fcnWith(slurm, cwd, 'reproduce', ...parameters, '--executor', 'slurm');
+  // In a process of its own: jobs of one test file may use different engines.
+  const { code, stderr } = await fcnProcess(['reproduce', ...parameters, '--executor', 'slurm'], {
+    cwd,
+    env: slurm.environment,
+  });
   const array = /as the array (\d+)\./.exec(stderr)?.[1];
   if (code !== 0 || array === undefined) throw new Error(`fcn reproduce ended with ${code}:\n${stderr}`);
   return { slurm, cwd, array, id: readdirSync(JOBS(cwd)).sort().at(-1)! };
