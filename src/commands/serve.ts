@@ -97,9 +97,9 @@ export default class Serve extends BaseCommand {
     const timeoutSeconds = parseTimeout(flags.timeout);
     const allowOrigin = flags['allow-origin'];
     if (allowOrigin !== undefined) requireOrigin(allowOrigin);
-    const { serve } = await import('../serving/serve.js');
+    const { serveNetwork } = await import('../serving/serve.js');
     const { file, profile, seed, weights, runs, offline, engine, convolution, threads, host, port, queue } = flags;
-    await serve({
+    await serveNetwork({
       name: args.name,
       weights,
       recipe: { file, profile, isProfileGiven: this.isGiven('profile'), seed, overrides: overridesOf(flags) },

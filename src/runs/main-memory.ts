@@ -1,7 +1,7 @@
 import { largestViewsBytes } from '../data/transforms/resize.js';
 import { defaultWorkers, resultsAhead } from '../data/workers/pool.js';
 import type { Engine } from '../engines/engine.js';
-import { processMemory } from '../engines/process-memory.js';
+import { programMemory } from '../engines/program-memory.js';
 import { imagesAtATime } from '../evaluation/copies/parallel-predictor.js';
 import { benchmarkSize, testViews } from '../measurement/network-cost.js';
 import { architecture } from '../network/architecture.js';
@@ -26,7 +26,7 @@ export function programBytes(
   { model }: Pick<Experiment, 'model'>,
   trains: boolean,
 ): number {
-  const { bytes, weightsInTraining, weightsInInference } = processMemory(name);
+  const { bytes, weightsInTraining, weightsInInference } = programMemory(name);
   return bytes + weightsBytes({ model }) * (trains ? weightsInTraining : weightsInInference);
 }
 

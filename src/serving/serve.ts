@@ -58,7 +58,7 @@ export interface ReadyServer extends Pick<Listening, 'address' | 'port' | 'url'>
  * Serves predictions of a network until the signal is aborted.
  * @throws UserError if the network cannot be found or loaded, or the port is in use; what ended the engine, if that ends.
  */
-export async function serve(options: ServeOptions): Promise<void> {
+export async function serveNetwork(options: ServeOptions): Promise<void> {
   const { note, signal, host, port, queue, limits, allowOrigin } = options;
   const found = await findNetwork(options, 'fcn serve ROW');
   const dataset = await predictedDataset(found.experiment);

@@ -9,7 +9,7 @@ interface CameraEvents {
 }
 
 /** The camera: single pictures, and one after the other while it is live. */
-export class Camera {
+export class BrowserCamera {
   private readonly video = element('video', HTMLVideoElement);
   private readonly viewfinder = element('viewfinder', HTMLElement);
   private readonly toggle = element('camera', HTMLButtonElement);

@@ -25,7 +25,7 @@ export interface StartedEngine {
  * @param folder Where the WebAssembly files are; it ends with a slash.
  * @throws Error if what was chosen cannot be used.
  */
-export function startEngine(choice: BackendChoice, folder: string): Promise<StartedEngine> {
+export function startBrowserEngine(choice: BackendChoice, folder: string): Promise<StartedEngine> {
   return STARTS[choice](folder);
 }
 

@@ -1,6 +1,6 @@
 import { MODEL_FILE, WEB_FORMAT, type WebModel } from '../export/web-model.js';
 import { formatFileSize, formatSeconds } from '../support/format.js';
-import { Camera } from './camera.js';
+import { BrowserCamera } from './camera.js';
 import { Client } from './client.js';
 import { labelPng, save } from './download.js';
 import { element, textElement } from './elements.js';
@@ -30,7 +30,7 @@ function showStatus(message: string): void {
 /** The page of a network. */
 class Page {
   private readonly picture: Picture;
-  private readonly camera: Camera;
+  private readonly camera: BrowserCamera;
   private client: Client;
   private backend = '';
   private shown: { readonly name: string; readonly segmented: Segmented } | null = null;
@@ -41,7 +41,7 @@ class Page {
 
   constructor(private readonly model: WebModel) {
     this.picture = new Picture(model.classes, model.palette);
-    this.camera = new Camera({
+    this.camera = new BrowserCamera({
       onFrame: (bitmap, isLive) => {
         this.file = null;
         return this.segment(bitmap, 'camera', isLive);

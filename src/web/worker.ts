@@ -6,7 +6,7 @@ import { GpuMemoryError, TensorTooLargeError } from '../engines/webgpu/errors.js
 import { Predictor } from '../evaluation/inference.js';
 import type { WebModel } from '../export/web-model.js';
 import type { Pause } from '../support/pauses.js';
-import { startEngine } from './engine.js';
+import { startBrowserEngine } from './engine.js';
 import type { Reply, Request } from './messages.js';
 import { loadNetwork } from './network.js';
 
@@ -41,9 +41,9 @@ worker.onmessage = ({ data: request }) => {
   last = last.then(() => answer(request.id, request.bitmap));
 };
 
-async function start(model: WebModel, backend: Parameters<typeof startEngine>[0]): Promise<Predict> {
+async function start(model: WebModel, backend: Parameters<typeof startBrowserEngine>[0]): Promise<Predict> {
   const folder = new URL('./', location.href).href;
-  const started = await startEngine(backend, folder);
+  const started = await startBrowserEngine(backend, folder);
   const code = await fetch(new URL('pixels.wasm', folder));
   if (!code.ok) throw new Error(`pixels.wasm cannot be fetched: the server answers ${code.status}.`);
   const pixelCode = compilePixelCode(new Uint8Array(await code.arrayBuffer()));
