@@ -123,7 +123,7 @@ const PLANTED: readonly [name: string, change: Change, gates: string[]][] = [
   ['narrow networks at half of their speed', scaled('trainingShare', 1 / 2), ['smoke-training-share']],
   ['a tensor that is never disposed', scaled('trainingTensorBytes', 1.05), ['training-memory']],
   ['a larger training step', scaled('benchmarkTensorBytes', 1.05, [ROWS[1]!]), ['tensor-memory']],
-  ['memory that leaks outside of tensors', scaled('trainingProcessBytes', 1.5), ['program-memory']],
+  ['memory that leaks outside of tensors', scaled('trainingProcessBytes', 1.5), ['process-memory']],
   [
     'mixed precision that gains too little',
     scaled('bf16StepTime', 1.8, [benchmarkSubject([256, 512])]),

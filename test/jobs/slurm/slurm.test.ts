@@ -246,6 +246,9 @@ const DIVIDED = [
       ...DIVIDED,
       '--processes',
       '2',
+      // Both processes are in the task's memory.
+      '--mem',
+      '1G',
     );
     const rest = hurried(job);
     await onceFurther(job, 'first', 8, () => void slurm.call('scancel', '--signal=USR2', '--batch', taskOf(job, 0)));
