@@ -9,6 +9,9 @@ export const MODEL_FILE = 'model.json';
 /** What makes a JSON file such a description. It changes when older pages cannot read newer ones. */
 export const WEB_FORMAT = 'fcn web page 1';
 
+/** Whether a value names such a format, of this version or another. */
+export const isWebFormat = (format: unknown): boolean => /^fcn web page \d+$/.test(String(format));
+
 /** A file of weights. */
 interface WeightPart {
   /** Beside the description. */

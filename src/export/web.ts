@@ -14,7 +14,7 @@ import { float16FromFloat32 } from '../weights/dtypes.js';
 import { writeSafetensors } from '../weights/safetensors-write.js';
 import { byteLength, hwioToOihw, oihwShape, type WritableTensor } from '../weights/tensor.js';
 import type { TrainedNetwork } from './trained-network.js';
-import { MODEL_FILE, WEB_FORMAT, type WebModel } from './web-model.js';
+import { isWebFormat, MODEL_FILE, WEB_FORMAT, type WebModel } from './web-model.js';
 
 /** A part ends where the next tensor would make it larger. Web hosts refuse large files, the strictest from 25 MiB on. */
 const PART_BYTES = 16 * 2 ** 20;
@@ -42,7 +42,8 @@ export interface WebFolder {
 
 /**
  * Writes a folder with a page that runs a network in a browser. A new folder appears complete or not at all. An existing one stays the
- * same folder: its files are written aside and then put in place, the description last, so that a page never reads weights of another.
+ * same folder: its files are written aside, and put in place one after another, the description last. A page that is loaded meanwhile may find
+ * weights that are not those of its description: then it says so.
  * @param replace Whether an earlier page in the folder is replaced.
  * @throws UserError if the folder holds something else, or cannot be written; if a weight is beyond float16. What the signal aborts with.
  */
@@ -99,7 +100,8 @@ export async function replaceableFiles(folder: string, replace: boolean): Promis
     if (error.code === 'ENOENT') return null;
     throw explainFileError(error, folder, 'read');
   });
-  if (entries === null || entries.length === 0) return entries === null ? null : [];
+  if (entries === null) return null;
+  if (entries.length === 0) return [];
   const known = new Set([...pageFiles().keys(), MODEL_FILE]);
   const isOfPage = (entry: Dirent) => entry.isFile() && (known.has(entry.name) || PART_NAME.test(entry.name));
   const foreign = entries.find((entry) => !isOfPage(entry));
@@ -117,14 +119,13 @@ export async function replaceableFiles(folder: string, replace: boolean): Promis
   );
 }
 
-/** Whether a file is the description of an exported page, of any version. */
+/** Whether a file is there, and describes an exported page of any version. Other programs, too, write a model.json with a format. */
 async function describesPage(file: string): Promise<boolean> {
   try {
-    const { format } = JSON.parse(await readFile(file, 'utf8')) as Partial<WebModel>;
-    return typeof format === typeof WEB_FORMAT;
+    const model = JSON.parse(await readFile(file, 'utf8')) as Partial<WebModel> | null;
+    return isWebFormat(model?.format);
   } catch (error) {
-    if (error instanceof SyntaxError || error instanceof TypeError) return false;
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return false;
+    if (error instanceof SyntaxError || (error as NodeJS.ErrnoException).code === 'ENOENT') return false;
     throw explainFileError(error, file, 'read');
   }
 }

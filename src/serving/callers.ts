@@ -17,8 +17,8 @@ function isOwnName(name: string | null): boolean {
 }
 
 /**
- * For a server on loopback: its own names only, and the one by which it was told to listen. A page of another site could have its own name lead to this machine, and its scripts
- * would then be of the same origin (DNS rebinding).
+ * For a server on loopback: its own names only, and the one by which it was told to listen. A page of another site could have its own name
+ * lead to this machine, and its scripts would then be of the same origin (DNS rebinding).
  * @throws RequestProblem
  */
 export function requireOwnHost({ host = '' }: IncomingHttpHeaders, given: string): void {

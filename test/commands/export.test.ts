@@ -2,14 +2,14 @@ import { cp, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import test from 'ava';
 import { PbfReader } from 'pbf';
-import { packageRoot } from '../../src/support/package.js';
 import { fcn } from '../helpers/command.js';
 import { temporaryFolder } from '../helpers/folder.js';
-
-const ROW = 'fcn_r18-d8_512x1024_80k_cityscapes';
-const RUN = path.join(packageRoot(), 'test', 'runs', 'interrupted-before');
-const WEIGHTS = path.join(RUN, 'checkpoints', 'iteration-2.safetensors');
-const RECIPE = ['--profile', 'smoke', '--set', 'width=2'];
+import {
+  KEPT_RECIPE as RECIPE,
+  KEPT_ROW as ROW,
+  KEPT_RUN as RUN,
+  KEPT_WEIGHTS as WEIGHTS,
+} from '../helpers/kept-run.js';
 
 /** The metadata of an ONNX file. */
 async function metadataOf(file: string): Promise<Record<string, string>> {

@@ -6,21 +6,12 @@ import test, { type ExecutionContext } from 'ava';
 import sharp from 'sharp';
 import { pngChunk } from '../../src/data/png-encode.js';
 import { SIGNATURE } from '../../src/data/png-read.js';
-import { packageRoot } from '../../src/support/package.js';
 import { type CommandResult, fcn, type RunningCommand } from '../helpers/command.js';
 import { temporaryFolder } from '../helpers/folder.js';
 import { ask, openRaw, partialUpload, untilHealth } from '../helpers/http.js';
+import { KEPT_RECIPE, KEPT_ROW as ROW, KEPT_WEIGHTS as WEIGHTS } from '../helpers/kept-run.js';
 
-const ROW = 'fcn_r18-d8_512x1024_80k_cityscapes';
-const WEIGHTS = path.join(
-  packageRoot(),
-  'test',
-  'runs',
-  'interrupted-before',
-  'checkpoints',
-  'iteration-2.safetensors',
-);
-const GIVEN = ['--weights', WEIGHTS, '--engine', 'wasm', '--profile', 'smoke', '--set', 'width=2'];
+const GIVEN = ['--weights', WEIGHTS, '--engine', 'wasm', ...KEPT_RECIPE];
 const RECIPE = [...GIVEN, '--set', 'ratios=[0.5]', '--set', 'evaluation.imageScaleWh=[64, 64]'];
 
 const MAX_BYTES = 50_000;

@@ -9,21 +9,12 @@ import { MODEL_FILE, type WebModel } from '../../src/export/web-model.js';
 import { architecture, inferenceConvolutions } from '../../src/network/architecture.js';
 import { resolve } from '../../src/recipe/resolve.js';
 import { UserError } from '../../src/support/errors.js';
-import { packageRoot } from '../../src/support/package.js';
 import { readCheckpoint } from '../../src/weights/load.js';
 import { fcn } from '../helpers/command.js';
 import { temporaryFolder } from '../helpers/folder.js';
+import { KEPT_RECIPE, KEPT_ROW as ROW, KEPT_WEIGHTS as WEIGHTS } from '../helpers/kept-run.js';
 
-const ROW = 'fcn_r18-d8_512x1024_80k_cityscapes';
-const WEIGHTS = path.join(
-  packageRoot(),
-  'test',
-  'runs',
-  'interrupted-before',
-  'checkpoints',
-  'iteration-2.safetensors',
-);
-const COMMAND = ['export', ROW, 'page', '--to', 'web', '--weights', WEIGHTS, '--profile', 'smoke', '--set', 'width=2'];
+const COMMAND = ['export', ROW, 'page', '--to', 'web', '--weights', WEIGHTS, ...KEPT_RECIPE];
 const FILES = [
   'index.html',
   'model.json',
@@ -113,6 +104,7 @@ test('nothing but a page is ever replaced, whatever the folder is called', async
     ['folder', (folder: string) => mkdir(path.join(folder, MODEL_FILE))],
     ['own-page', (folder: string) => writeFile(path.join(folder, 'index.html'), 'mine')],
     ['own-model', (folder: string) => writeFile(path.join(folder, MODEL_FILE), 'null')],
+    ['tfjs-model', (folder: string) => writeFile(path.join(folder, MODEL_FILE), '{"format": "layers-model"}')],
   ] as const) {
     await mkdir(path.join(cwd, name));
     await write(path.join(cwd, name));
@@ -123,7 +115,7 @@ test('nothing but a page is ever replaced, whatever the folder is called', async
   }
   const long = await to('a'.repeat(250));
   t.is(long.code, 2, long.stderr);
-  t.deepEqual((await readdir(cwd)).sort(), ['folder', 'own-model', 'own-page', 'thesis.txt']);
+  t.deepEqual((await readdir(cwd)).sort(), ['folder', 'own-model', 'own-page', 'tfjs-model', 'thesis.txt']);
 });
 
 test('a page is put into an existing folder, also through a link, and the folder stays the same', async (t) => {

@@ -2,13 +2,11 @@ import { cp, readFile } from 'node:fs/promises';
 import path from 'node:path';
 import test from 'ava';
 import { readRecord } from '../../src/records/record.js';
-import { packageRoot } from '../../src/support/package.js';
 import { fcn } from '../helpers/command.js';
 import { generated } from '../helpers/datasets.js';
+import { KEPT_RUN as BEFORE, KEPT_ROW as ROW } from '../helpers/kept-run.js';
 
-// The folder beside this file is a run that commit 4ebbb42 began: it was interrupted after 2 of 4 iterations.
-const BEFORE = path.join(packageRoot(), 'test', 'runs', 'interrupted-before');
-const ROW = 'fcn_r18-d8_512x1024_80k_cityscapes';
+// Commit 4ebbb42 began the run: it was interrupted after 2 of 4 iterations.
 const SETTINGS = ['width=2', 'training.batch=2', 'iterations=4', 'checkpointEvery=2', 'logEvery=1'];
 const TRAIN = ['train', ROW, '--profile', 'smoke', '--engine', 'wasm', ...SETTINGS.flatMap((one) => ['--set', one])];
 

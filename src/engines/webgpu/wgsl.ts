@@ -24,8 +24,8 @@ export function declarations(slots: readonly BufferSlot[], parameters: UniformTy
   return [
     half,
     ...slots.map((slot, binding) => declaration(slot, binding)),
-    `struct UniformTypes {\n${members.length === 0 ? '  unused: u32,' : members.join('\n')}\n}`,
-    `@group(0) @binding(${slots.length}) var<uniform> p: UniformTypes;`,
+    `struct Parameters {\n${members.length === 0 ? '  unused: u32,' : members.join('\n')}\n}`,
+    `@group(0) @binding(${slots.length}) var<uniform> p: Parameters;`,
   ].join('\n');
 }
 
