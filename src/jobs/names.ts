@@ -100,8 +100,8 @@ export function taskName({ tasks }: Pick<Job, 'tasks'>, index: number): string {
 }
 
 /**
- * The tasks that a name means: all of a row or, by :SEED, of a seed, or one by ROW:SEED or its index; all that match a pattern of these; or else one by a
- * unique beginning.
+ * The tasks that a name means: all of a row or, by :SEED, of a seed, or one by ROW:SEED or its index; all that match a pattern of these;
+ * or else one by a unique beginning.
  * @throws UserError if it means none, or several begin with it.
  */
 export function tasksNamed(job: Pick<Job, 'id' | 'tasks'>, name: string): Task[] {

@@ -16,11 +16,15 @@ export type MpiListener = (
 export interface MpiAddon {
   /** What the MPI library says of itself. */
   readonly library: string;
-  /** Starts MPI, with all processes of the run. @param silence Seconds without a sign of life after which a process is lost. */
+  /**
+   * Starts MPI, with all processes of the run.
+   * @param silence Seconds without a sign of life after which a process is lost.
+   * @returns `here`: how many of the processes are on this machine.
+   */
   start(
     listener: MpiListener,
     silence: number,
-  ): { readonly rank: number; readonly size: number /** Processes on this machine. */; readonly here: number };
+  ): { readonly rank: number; readonly size: number; readonly here: number };
   /** @param owners The process of each summand. @param additions Pairs: the second summand is added to the first. */
   setSumPlan(owners: Int32Array, additions: Int32Array, halves: boolean): void;
   gatherNumbers(ticket: number, values: Float64Array): void;
