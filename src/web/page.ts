@@ -57,13 +57,13 @@ class Page {
   /** Starts a worker. @param thenOpen Whether it gets the image that is shown. */
   private start(thenOpen = false): Client {
     this.isBroken = false;
-    showStatus('The network is loaded …');
+    showStatus('Loading the network …');
     backendNote.textContent = '';
     fileInput.disabled = true;
     element('camera', HTMLButtonElement).disabled = true;
     return new Client(this.model, backendInput.value as BackendChoice, {
       onLoading: (bytes, total) =>
-        showStatus(`The network is loaded: ${formatFileSize(bytes)} of ${formatFileSize(total)} …`),
+        showStatus(`Loading the network: ${formatFileSize(bytes)} of ${formatFileSize(total)} …`),
       onReady: (backend, reason) => {
         this.backend = backend;
         backendNote.textContent = `Computes with ${backend}${reason === null ? '' : `: ${reason}`}.`;
@@ -145,7 +145,7 @@ class Page {
       this.client = this.start();
     }
     // Not told for each picture: people who listen would hear nothing else.
-    showStatus(isLive ? 'Live: pictures of the camera, one after the other.' : 'The image is segmented …');
+    showStatus(isLive ? 'Live: pictures of the camera, one after the other.' : 'Segmenting the image …');
     const { width, height } = bitmap;
     const own = await createImageBitmap(bitmap);
     try {
